@@ -1,0 +1,329 @@
+"""The one input model: what a source can tell about a call.
+
+Telemetry is a sequence of records, as NDJSON one JSON object a line, told apart by ``type``. A record says what its source
+knows; fields left out are unknown. Records of one subject add up, in any order and however often they are repeated:
+starts (attemptedAt, connectedAt, …) take the earliest, ends (closedAt, …) the latest, and anything else the value of the
+highest ``version``. Instants are RFC 3339 text with an offset, or numbers: milliseconds since the Unix epoch.
+"""
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic.alias_generators import to_camel
+
+from callscope.vocabulary import (
+    DataWarningKind,
+    DeviceKind,
+    Direction,
+    EndpointKind,
+    EventCategory,
+    Media,
+    MediaMode,
+    Metric,
+    Outcome,
+    Platform,
+    Severity,
+    StreamSource,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+MAX_PAYLOAD_DEPTH = 32
+
+
+def from_milliseconds(value: float) -> datetime:
+    return EPOCH + timedelta(microseconds=round(value * 1000))
+
+
+def _instant(value: Any) -> datetime:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | datetime):
+        raise ValueError("should be RFC 3339 text or milliseconds since the Unix epoch")
+    try:
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        elif not isinstance(value, datetime):
+            value = from_milliseconds(value)
+    except (ValueError, OverflowError):
+        raise ValueError("should be RFC 3339 text or milliseconds since the Unix epoch") from None
+    if value.tzinfo is None:
+        raise ValueError("should name its offset from UTC, for example end in Z")
+    if not EARLIEST <= value < LATEST:
+        raise ValueError("should lie in the years 2000 to 2099")
+    return value.astimezone(UTC)
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise ValueError("should not contain NUL characters")
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("should not contain lone surrogates")
+    return value
+
+
+def _payload(value: Any, depth: int = 0) -> Any:
+    if depth > MAX_PAYLOAD_DEPTH:
+        raise ValueError(f"should not be nested deeper than {MAX_PAYLOAD_DEPTH} levels")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("should hold finite numbers only")
+    if isinstance(value, dict):
+        return {_text(key): _payload(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_payload(item, depth + 1) for item in value]
+    return _text(value)
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant, json_schema_input_type=str | float),
+    Field(description="RFC 3339 text with an offset, or milliseconds since the Unix epoch; years 2000 to 2099."),
+]
+Id = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=512)]
+Text = Annotated[str, BeforeValidator(_text), Field(max_length=4096)]
+Payload = Annotated[Any, BeforeValidator(_payload)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[float, Field(ge=0, lt=2**63, allow_inf_nan=False)]
+Code = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class Record(Model):
+    call_id: Id = Field(description="The platform's own id of the call: ACS call id, Vonage session id, conference name.")
+    version: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        default=0, description="Where a source revises what it told, the number of the revision; the highest wins."
+    )
+
+
+class Location(Model):
+    city: Text | None = None
+    region: Text | None = None
+    country: Text | None = Field(default=None, description="ISO 3166-1 alpha-2 where known.")
+
+
+class System(Model):
+    browser: Text | None = None
+    browser_version: Text | None = None
+    os: Text | None = None
+    os_version: Text | None = None
+    device: Text | None = None
+
+
+class Sdk(Model):
+    name: Text | None = None
+    version: Text | None = None
+
+
+class MediaDevice(Model):
+    kind: DeviceKind
+    label: Text | None = None
+    is_selected: bool | None = None
+
+
+class Network(Model):
+    type: Text | None = Field(default=None, description="wifi, ethernet, cellular, …")
+    transport: Text | None = Field(default=None, description="udp, tcp or tls.")
+    local_candidate_type: Text | None = Field(default=None, description="host, srflx, prflx or relay.")
+    remote_candidate_type: Text | None = Field(default=None, description="host, srflx, prflx or relay.")
+    region: Text | None = Field(default=None, description="Region of the media server.")
+
+
+class Failure(Model):
+    code: Code | None = None
+    subcode: Code | None = None
+    message: Text | None = None
+
+
+class CallRecord(Record):
+    """A call was seen. No other record needs it, but it alone tells platform, media mode and tags."""
+
+    type: Literal["call"] = "call"
+    platform: Platform | None = None
+    media_mode: MediaMode | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    tags: list[Id] | None = Field(default=None, max_length=100)
+
+
+class ParticipantRecord(Record):
+    """A participant: one client endpoint, however often it reconnects."""
+
+    type: Literal["participant"] = "participant"
+    participant_id: Id
+    display_name: Text | None = None
+    kind: EndpointKind | None = None
+    location: Location | None = None
+    system: System | None = None
+    sdk: Sdk | None = None
+    user_agent: Text | None = None
+    devices: list[MediaDevice] | None = Field(default=None, max_length=100)
+    is_redacted: bool | None = Field(default=None, description="True where the platform withheld this participant's details.")
+
+
+class ConnectionRecord(Record):
+    """One attempt of a participant to connect, and what became of it."""
+
+    type: Literal["connection"] = "connection"
+    connection_id: Id
+    participant_id: Id | None = Field(default=None, description="If no record tells: the connection is its own participant.")
+    attempted_at: Instant | None = None
+    connected_at: Instant | None = None
+    failed_at: Instant | None = None
+    closed_at: Instant | None = None
+    close_reason: Text | None = None
+    error: Failure | None = None
+    network: Network | None = None
+
+
+class StreamRecord(Record):
+    """Media that one connection published."""
+
+    type: Literal["stream"] = "stream"
+    stream_id: Id
+    connection_id: Id | None = Field(default=None, description="If no record tells: the participant's connection at that time.")
+    participant_id: Id | None = Field(default=None, description="If no record tells: the participant of the connection.")
+    name: Text | None = None
+    source: StreamSource | None = None
+    has_audio: bool | None = None
+    has_video: bool | None = None
+    is_scalable: bool | None = None
+    audio_codec: Text | None = None
+    video_codec: Text | None = None
+    attempted_at: Instant | None = None
+    published_at: Instant | None = None
+    failed_at: Instant | None = None
+    unpublished_at: Instant | None = None
+    unpublish_reason: Text | None = None
+    error: Failure | None = None
+
+
+class SubscriberRecord(Record):
+    """One participant's reception of one stream."""
+
+    type: Literal["subscriber"] = "subscriber"
+    subscriber_id: Id
+    stream_id: Id
+    connection_id: Id | None = Field(default=None, description="If no record tells: the participant's connection at that time.")
+    participant_id: Id | None = Field(default=None, description="If no record tells: the participant of the connection.")
+    attempted_at: Instant | None = None
+    subscribed_at: Instant | None = None
+    failed_at: Instant | None = None
+    ended_at: Instant | None = None
+    error: Failure | None = None
+
+
+class EventRecord(Record):
+    """Something that happened at an instant. Two events that agree in every field are one event told twice."""
+
+    type: Literal["event"] = "event"
+    at: Instant
+    category: EventCategory
+    name: Id = Field(description="The name in the source's own words.")
+    severity: Severity = Severity.INFO
+    outcome: Outcome | None = None
+    code: Code | None = None
+    subcode: Code | None = None
+    message: Text | None = None
+    payload: Payload | None = Field(default=None, description="Anything else, as the source sent it.")
+    duration_ms: Number | None = None
+    participant_id: Id | None = None
+    connection_id: Id | None = None
+    stream_id: Id | None = None
+
+
+class SamplesRecord(Record):
+    """Samples of one metric series, in parallel lists. The subject is the most specific id given; at least one is needed.
+
+    One series has one value for an instant: where two records disagree, the greater value stands.
+    """
+
+    type: Literal["samples"] = "samples"
+    metric: Metric
+    media: Media
+    direction: Direction
+    participant_id: Id | None = None
+    connection_id: Id | None = None
+    stream_id: Id | None = None
+    subscriber_id: Id | None = None
+    times: list[Number] = Field(min_length=1, max_length=100_000, description="Milliseconds since the Unix epoch.")
+    values: list[Number] = Field(min_length=1, max_length=100_000, description="In the metric's unit; as many as times.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "SamplesRecord":
+        if len(self.times) != len(self.values):
+            raise ValueError(f"times ({len(self.times)}) and values ({len(self.values)}) should have the same length")
+        if not (self.participant_id or self.connection_id or self.stream_id or self.subscriber_id):
+            raise ValueError("should name a participantId, connectionId, streamId or subscriberId")
+        if min(self.times) < EARLIEST_MS or max(self.times) >= LATEST_MS:
+            raise ValueError("times should lie in the years 2000 to 2099, in milliseconds since the Unix epoch")
+        return self
+
+
+EARLIEST_MS = EARLIEST.timestamp() * 1000
+LATEST_MS = LATEST.timestamp() * 1000
+
+
+class TotalsRecord(Record):
+    """Counters at the end of a stream (as sent) or of a subscriber (as received), one record for each media and SSRC."""
+
+    type: Literal["totals"] = "totals"
+    stream_id: Id | None = Field(default=None, description="What was sent: the stream. Give either streamId or subscriberId.")
+    subscriber_id: Id | None = Field(default=None, description="What was received: the subscriber.")
+    media: Media
+    ssrc: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    at: Instant | None = Field(default=None, description="When the counters were read; of two records the later stands.")
+    codec: Text | None = None
+    packets: Count | None = None
+    packets_lost: Annotated[float, Field(gt=-(2**63), lt=2**63, allow_inf_nan=False)] | None = Field(
+        default=None, description="May be negative: RFC 3550 subtracts duplicates."
+    )
+    packet_loss_percent: Number | None = Field(default=None, description="Lost in percent of those expected.")
+    bytes: Count | None = None
+    concealed_percent: Number | None = Field(default=None, description="Concealed audio samples in percent of all received.")
+    frames_dropped: Count | None = None
+    freeze_seconds: Count | None = None
+    round_trip_time_ms: Count | None = Field(default=None, description="Mean over the stream.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "TotalsRecord":
+        if (self.stream_id is None) == (self.subscriber_id is None):
+            raise ValueError("should name either a streamId or a subscriberId")
+        return self
+
+
+class WarningRecord(Record):
+    """A known fault of the telemetry itself, for example a truncated dump."""
+
+    type: Literal["warning"] = "warning"
+    kind: DataWarningKind
+    message: Text
+    participant_id: Id | None = None
+
+
+Telemetry = (
+    CallRecord
+    | ParticipantRecord
+    | ConnectionRecord
+    | StreamRecord
+    | SubscriberRecord
+    | EventRecord
+    | SamplesRecord
+    | TotalsRecord
+    | WarningRecord
+)
+
+TELEMETRY: TypeAdapter[Telemetry] = TypeAdapter(Annotated[Telemetry, Field(discriminator="type")])
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of one line of NDJSON telemetry."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Callscope telemetry record",
+        **TELEMETRY.json_schema(by_alias=True),
+    }

@@ -1,0 +1,212 @@
+"""The words that telemetry, tables, analysis and schema share. Each value carries the description that the schema prints."""
+
+from enum import StrEnum
+
+
+class Term(StrEnum):
+    """A closed vocabulary: a value is its own name, and says what it means."""
+
+    description: str
+
+    def __new__(cls, value: str, description: str) -> "Term":
+        term = str.__new__(cls, value)
+        term._value_ = value
+        term.description = description
+        return term
+
+
+class Platform(Term):
+    """The system that a call ran on."""
+
+    ACS = "ACS", "Azure Communication Services."
+    VONAGE = "VONAGE", "Vonage Video (OpenTok)."
+    JITSI = "JITSI", "Jitsi Meet."
+    WEBRTC = "WEBRTC", "WebRTC in a browser or an app, without one of the platforms above."
+    OTHER = "OTHER", "A system without a name of its own here."
+
+
+class MediaMode(Term):
+    """The way that media takes between the clients."""
+
+    ROUTED = "ROUTED", "Through a media server."
+    RELAYED = "RELAYED", "Between the clients, directly or by a TURN relay."
+    UNKNOWN = "UNKNOWN", "No source told."
+
+
+class CallState(Term):
+    """Whether a call goes on."""
+
+    LIVE = "LIVE", "Someone is connected, or the idle gap after the last one has not passed."
+    ENDED = "ENDED", "Nobody is connected, and the idle gap has passed."
+
+
+class CallType(Term):
+    """The shape of a stretch of a call."""
+
+    MULTIPARTY = "MULTIPARTY", "More than two people, and several publish."
+    ONE_TO_ONE = "ONE_TO_ONE", "Two people."
+    ONE_TO_ZERO = "ONE_TO_ZERO", "Someone published and nobody subscribed."
+    BROADCAST = "BROADCAST", "More than two people, and one publishes to the others."
+    UNKNOWN = "UNKNOWN", "Nobody published, or no source told who did."
+
+
+class EndpointKind(Term):
+    """What kind of client an endpoint is."""
+
+    BROWSER = "BROWSER", "A web browser."
+    NATIVE = "NATIVE", "An app with a native SDK."
+    SIP = "SIP", "A SIP line."
+    PSTN = "PSTN", "A telephone."
+    BOT = "BOT", "A program that takes part, for example a recorder."
+    SERVER = "SERVER", "A media server."
+    UNKNOWN = "UNKNOWN", "No source told."
+
+
+class DeviceKind(Term):
+    """What a media device does."""
+
+    MICROPHONE = "MICROPHONE", "Audio input."
+    SPEAKER = "SPEAKER", "Audio output."
+    CAMERA = "CAMERA", "Video input."
+
+
+class StreamSource(Term):
+    """Where the media of a stream comes from."""
+
+    CAMERA = "CAMERA", "A camera, usually with a microphone."
+    SCREEN = "SCREEN", "A shared screen, window or tab."
+    CUSTOM = "CUSTOM", "Media that the application makes itself."
+    AUDIO_ONLY = "AUDIO_ONLY", "A microphone alone."
+    UNKNOWN = "UNKNOWN", "No source told."
+
+
+class Outcome(Term):
+    """What became of an attempt."""
+
+    PENDING = "PENDING", "Neither success nor failure was reported."
+    SUCCEEDED = "SUCCEEDED", "It succeeded."
+    FAILED = "FAILED", "It failed."
+
+
+class Severity(Term):
+    """How much something matters to the people in the call."""
+
+    INFO = "INFO", "Worth knowing."
+    WARNING = "WARNING", "It can be noticed."
+    ERROR = "ERROR", "It hurts."
+    CRITICAL = "CRITICAL", "It ends the call for someone, or makes it useless."
+
+
+class EventCategory(Term):
+    """What an event is about."""
+
+    CONNECTION = "CONNECTION", "A step of connecting or disconnecting."
+    STREAM = "STREAM", "A step of publishing."
+    SUBSCRIBER = "SUBSCRIBER", "A step of subscribing."
+    DEVICE = "DEVICE", "Microphones, speakers and cameras, and the permission to use them."
+    NETWORK = "NETWORK", "Paths, candidates and relays."
+    MEDIA = "MEDIA", "Tracks: muted, ended, speaking."
+    DIAGNOSTIC = "DIAGNOSTIC", "A user facing diagnostic that the platform's SDK raised or cleared."
+    USER_ACTION = "USER_ACTION", "Something that a person in the call did."
+    SIGNALING = "SIGNALING", "Offers, answers and signaling states."
+    SURVEY = "SURVEY", "A rating that a participant gave."
+    OTHER = "OTHER", "None of these."
+
+
+class Media(Term):
+    """What is measured: a kind of media, or the connection that carries it."""
+
+    AUDIO = "AUDIO", "Audio."
+    VIDEO = "VIDEO", "Video of a camera."
+    SCREEN = "SCREEN", "Video of a shared screen."
+    CONNECTION = "CONNECTION", "The connection as a whole, all media together."
+
+
+class Direction(Term):
+    """Seen from the participant that was measured."""
+
+    PUBLISH = "PUBLISH", "What it sends."
+    SUBSCRIBE = "SUBSCRIBE", "What it receives."
+    BOTH = "BOTH", "Both ways, for example a round trip."
+
+
+class Unit(Term):
+    """The unit of a metric's values."""
+
+    BITS_PER_SECOND = "BITS_PER_SECOND", "bit/s."
+    PERCENT = "PERCENT", "0 to 100."
+    MILLISECONDS = "MILLISECONDS", "ms."
+    PER_SECOND = "PER_SECOND", "1/s."
+    PIXELS = "PIXELS", "Pixels."
+    RATIO = "RATIO", "0 to 1."
+    COUNT = "COUNT", "A number of things in the sampling interval."
+    SCORE = "SCORE", "1 (bad) to 5 (excellent)."
+
+
+class Metric(Term):
+    """What a series measures. Every value belongs to the interval that ends at the sample's time."""
+
+    BITRATE = "BITRATE", "Payload sent or received, bit/s."
+    PACKET_LOSS = "PACKET_LOSS", "Packets lost in percent of those expected."
+    LATENCY = "LATENCY", "One-way delay from publisher to subscriber or router, ms."
+    ROUND_TRIP_TIME = "ROUND_TRIP_TIME", "There and back, ms."
+    JITTER = "JITTER", "Variation of packet arrival (RFC 3550), ms."
+    JITTER_BUFFER_DELAY = "JITTER_BUFFER_DELAY", "Time that media waits in the receiver's jitter buffer, ms."
+    PACKETS_PER_SECOND = "PACKETS_PER_SECOND", "Packets sent or received, 1/s."
+    AVAILABLE_BITRATE = "AVAILABLE_BITRATE", "What bandwidth estimation thinks the path can carry, bit/s."
+    FRAME_RATE = "FRAME_RATE", "Video frames sent or decoded, 1/s."
+    FRAME_WIDTH = "FRAME_WIDTH", "Width of the video, pixels."
+    FRAME_HEIGHT = "FRAME_HEIGHT", "Height of the video, pixels."
+    FREEZE_DURATION = "FREEZE_DURATION", "Time that video stood still in the interval, ms."
+    FRAMES_DROPPED = "FRAMES_DROPPED", "Frames dropped before they were shown, in the interval."
+    CONCEALED_RATIO = "CONCEALED_RATIO", "Share of audio that was made up to hide losses, 0 to 1."
+    AUDIO_LEVEL = "AUDIO_LEVEL", "Loudness, 0 (silence) to 1 (full scale)."
+    QUALITY_LIMITATION = "QUALITY_LIMITATION", "1 while the sender lowers quality for want of CPU or bandwidth, else 0."
+    MEAN_OPINION_SCORE = "MEAN_OPINION_SCORE", "Estimated listening quality, 1 to 5."
+
+    @property
+    def unit(self) -> Unit:
+        return METRIC_UNITS[self]
+
+
+METRIC_UNITS = {
+    Metric.BITRATE: Unit.BITS_PER_SECOND,
+    Metric.PACKET_LOSS: Unit.PERCENT,
+    Metric.LATENCY: Unit.MILLISECONDS,
+    Metric.ROUND_TRIP_TIME: Unit.MILLISECONDS,
+    Metric.JITTER: Unit.MILLISECONDS,
+    Metric.JITTER_BUFFER_DELAY: Unit.MILLISECONDS,
+    Metric.PACKETS_PER_SECOND: Unit.PER_SECOND,
+    Metric.AVAILABLE_BITRATE: Unit.BITS_PER_SECOND,
+    Metric.FRAME_RATE: Unit.PER_SECOND,
+    Metric.FRAME_WIDTH: Unit.PIXELS,
+    Metric.FRAME_HEIGHT: Unit.PIXELS,
+    Metric.FREEZE_DURATION: Unit.MILLISECONDS,
+    Metric.FRAMES_DROPPED: Unit.COUNT,
+    Metric.CONCEALED_RATIO: Unit.RATIO,
+    Metric.AUDIO_LEVEL: Unit.RATIO,
+    Metric.QUALITY_LIMITATION: Unit.RATIO,
+    Metric.MEAN_OPINION_SCORE: Unit.SCORE,
+}
+
+
+class TelemetryKind(Term):
+    """A kind of telemetry that a source can deliver."""
+
+    PARTICIPANTS = "PARTICIPANTS", "Who took part."
+    CONNECTIONS = "CONNECTIONS", "Who connected when."
+    STREAMS = "STREAMS", "What was published."
+    SUBSCRIBERS = "SUBSCRIBERS", "Who received what."
+    EVENTS = "EVENTS", "What happened."
+    SAMPLES = "SAMPLES", "What was measured."
+
+
+class DataWarningKind(Term):
+    """A known fault of the telemetry."""
+
+    TRUNCATED = "TRUNCATED", "The source ended in the middle."
+    CLOCK_REPAIRED = "CLOCK_REPAIRED", "A client's clock was wrong and was aligned."
+    COUNTER_RESET = "COUNTER_RESET", "A counter started again; the interval of the reset is left out."
+    LATE_DATA = "LATE_DATA", "Telemetry came after the call had ended."
+    REDACTED = "REDACTED", "The platform withheld details."
+    CLOSED_BY_TIMEOUT = "CLOSED_BY_TIMEOUT", "No end was reported; the call was closed by policy."
