@@ -1,0 +1,1 @@
+"""HTTP: GraphQL, ingest, keys and health."""

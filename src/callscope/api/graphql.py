@@ -1,0 +1,152 @@
+"""GraphQL over HTTP: from a request to the operation's bytes, by the rules of the GraphQL-over-HTTP specification."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from graphql import OperationType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from callscope.api.keys import Grant, Keyring, Scope
+from callscope.api.unavailability import database_errors
+from callscope.query.errors import ErrorCode, RequestError
+from callscope.query.operation import Engine, Operation
+from callscope.storage.pool import Pool
+
+MAX_BODY_BYTES = 1_000_000
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+JSON = "application/json"
+STATUS = {
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.OVERLOADED: 503,
+    ErrorCode.TIMEOUT: 504,
+    ErrorCode.INTERNAL: 500,
+}
+# With application/json these were answered with 200 since before the specification, and clients rely on it.
+ANSWERED_WITH_200 = (ErrorCode.PARSE_ERROR, ErrorCode.VALIDATION_FAILED)
+
+
+@dataclass(frozen=True)
+class GraphQLRequest:
+    """What a request asks for."""
+
+    query: str
+    operation_name: str | None
+    variables: dict[str, Any]
+
+
+class GraphQLEndpoint:
+    """Answers ``GET`` and ``POST /graphql``."""
+
+    def __init__(self, engine: Engine, pool: Pool, keyring: Keyring) -> None:
+        self._engine = engine
+        self._pool = pool
+        self._keyring = keyring
+
+    async def answer(self, request: Request) -> Response:
+        media_type = accepted_media_type(request.headers.get("accept"))
+        if media_type is None:
+            return Response(f"This endpoint answers in {GRAPHQL_RESPONSE} or {JSON}.", 406, media_type="text/plain")
+        try:
+            return _response(b'{"data":' + await self._data(request) + b"}", 200, media_type)
+        except RequestError as error:
+            return _refused(error, media_type)
+
+    async def _data(self, request: Request) -> bytes:
+        with database_errors():
+            grant = await self._keyring.grant(request.headers.get("authorization"))
+        if grant is None:
+            raise RequestError(ErrorCode.UNAUTHENTICATED, "Send a valid key in the header 'Authorization: Bearer KEY'.")
+        if Scope.READ not in grant.scopes:
+            raise RequestError(ErrorCode.FORBIDDEN, "This key may not read: use one with the scope 'read'.")
+        asked = await read_request(request)
+        operation = self._engine.operation(asked.query, asked.operation_name)
+        if request.method == "GET" and operation.type is not OperationType.QUERY:
+            raise RequestError(ErrorCode.BAD_REQUEST, "Only queries can be sent by GET: use POST.")
+        return await self._run(operation, asked.variables, grant)
+
+    async def _run(self, operation: Operation, given: dict[str, Any], grant: Grant) -> bytes:
+        variables = operation.variables(given)
+        plan = self._engine.plan(operation, variables)
+        with database_errors():
+            return await self._pool.read(lambda connection: plan.run(connection, grant.project_id, variables))
+
+
+async def read_request(request: Request) -> GraphQLRequest:
+    """The request's parameters, from the body of a POST or the query string of a GET."""
+    if request.method == "GET":
+        given: Any = dict(request.query_params)
+        for name in ("variables", "extensions"):
+            if name in given:
+                given[name] = _json(given[name].encode(), name)
+    else:
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type != JSON:
+            raise RequestError(ErrorCode.BAD_REQUEST, f"Send the request as 'Content-Type: {JSON}'.")
+        given = _json(await _body(request), "body")
+    if not isinstance(given, dict):
+        raise RequestError(ErrorCode.BAD_REQUEST, "The request should be a JSON object with the text 'query'.")
+    query, name, variables = given.get("query"), given.get("operationName"), given.get("variables")
+    if not isinstance(query, str):
+        raise RequestError(ErrorCode.BAD_REQUEST, "The parameter 'query' should be a text.")
+    if name is not None and not isinstance(name, str):
+        raise RequestError(ErrorCode.BAD_REQUEST, "The parameter 'operationName' should be a text.")
+    for parameter in ("variables", "extensions"):
+        if not isinstance(given.get(parameter), dict | None):
+            raise RequestError(ErrorCode.BAD_REQUEST, f"The parameter '{parameter}' should be a JSON object.")
+    return GraphQLRequest(query, name or None, variables or {})
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestError(ErrorCode.BAD_REQUEST, f"The request should not be larger than {MAX_BODY_BYTES} bytes.")
+    return bytes(body)
+
+
+def _json(text: bytes, name: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(ErrorCode.BAD_REQUEST, f"The {name} should be JSON in UTF-8: {error.msg}.") from None
+
+
+def accepted_media_type(accept: str | None) -> str | None:
+    """The media type to answer in; None where the client takes neither. Without a wish it is application/json."""
+    if not accept:
+        return JSON
+    best: tuple[float, str] | None = None
+    for item in accept.split(","):
+        media_type, *parameters = [part.strip().lower() for part in item.split(";")]
+        quality = next((_quality(part[2:]) for part in parameters if part.startswith("q=")), 1.0)
+        chosen = {GRAPHQL_RESPONSE: GRAPHQL_RESPONSE, JSON: JSON, "application/*": JSON, "*/*": JSON}.get(media_type)
+        if chosen is not None and quality > 0 and (best is None or quality > best[0]):
+            best = (quality, chosen)
+    return None if best is None else best[1]
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def _refused(error: RequestError, media_type: str) -> Response:
+    status = STATUS.get(error.code, 400)
+    if media_type == JSON and (error.code in ANSWERED_WITH_200 or error.coercion):
+        status = 200
+    response = _response(orjson.dumps({"errors": error.formatted()}), status, media_type)
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        response.headers["www-authenticate"] = "Bearer"
+    if error.code is ErrorCode.OVERLOADED:
+        response.headers["retry-after"] = "1"
+    return response
+
+
+def _response(body: bytes, status: int, media_type: str) -> Response:
+    return Response(body, status, media_type=f"{media_type}; charset=utf-8")

@@ -1,0 +1,150 @@
+"""Keys: who asks, and what the key opens. Only a hash of a key is stored.
+
+A key is ``callscope_``, 32 random base-62 digits, and 6 digits of their CRC-32, so that a mistyped key costs no look-up.
+"""
+
+import hashlib
+import secrets
+import string
+import time
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import asyncpg
+
+from callscope.storage.pool import Pool
+
+PREFIX = "callscope_"
+DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+RANDOM_DIGITS = 32
+CHECK_DIGITS = 6
+
+
+class Scope(StrEnum):
+    READ = "read"
+    WRITE = "write"
+    INGEST = "ingest"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a key opens."""
+
+    key_id: int
+    project_id: int
+    scopes: frozenset[str]
+    expires_at: datetime | None = None
+
+
+def _check_digits(body: str) -> str:
+    value = zlib.crc32(body.encode())
+    digits = ""
+    for _ in range(CHECK_DIGITS):
+        value, digit = divmod(value, len(DIGITS))
+        digits = DIGITS[digit] + digits
+    return digits
+
+
+def generate() -> str:
+    body = "".join(secrets.choice(DIGITS) for _ in range(RANDOM_DIGITS))
+    return PREFIX + body + _check_digits(body)
+
+
+def is_well_formed(key: str) -> bool:
+    body = key.removeprefix(PREFIX)
+    return (
+        key.startswith(PREFIX)
+        and len(body) == RANDOM_DIGITS + CHECK_DIGITS
+        and body.isascii()
+        and body.isalnum()
+        and secrets.compare_digest(body[RANDOM_DIGITS:], _check_digits(body[:RANDOM_DIGITS]))
+    )
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+async def create(
+    connection: asyncpg.Connection, project: str, name: str, scopes: frozenset[Scope] = frozenset(Scope)
+) -> tuple[str, int]:
+    """Make a key for a project, which is made too where it does not exist; returns it and the project's id.
+
+    The key cannot be shown again.
+    """
+    key = generate()
+    async with connection.transaction():
+        await connection.execute("insert into callscope.project (name) values ($1) on conflict do nothing", project)
+        project_id: int = await connection.fetchval("select project_id from callscope.project where name = $1", project)
+        await connection.execute(
+            "insert into callscope.api_key (project_id, name, secret_hash, last_four, scopes) values ($1, $2, $3, $4, $5)",
+            project_id,
+            name,
+            _hash(key),
+            key[-4:],
+            sorted(scopes),
+        )
+    return key, project_id
+
+
+async def listed(connection: asyncpg.Connection, project: str) -> list[asyncpg.Record]:
+    rows: list[asyncpg.Record] = await connection.fetch(
+        "select api_key.key_id, api_key.name, last_four, scopes, api_key.created_at, expires_at, revoked_at, last_used_at"
+        " from callscope.api_key join callscope.project using (project_id) where project.name = $1 order by key_id",
+        project,
+    )
+    return rows
+
+
+async def revoke(connection: asyncpg.Connection, project: str, key_id: int) -> bool:
+    """Close a key; False where the project has no open key of that number."""
+    result = await connection.execute(
+        "update callscope.api_key set revoked_at = now() from callscope.project"
+        " where project.project_id = api_key.project_id and project.name = $1 and key_id = $2 and revoked_at is null",
+        project,
+        key_id,
+    )
+    return str(result).endswith(" 1")
+
+
+class Keyring:
+    """Looks keys up, and remembers the answer for a few seconds: so long can a revoked key still open."""
+
+    REMEMBER_SECONDS = 10.0
+    CAPACITY = 10_000
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._known: OrderedDict[bytes, tuple[float, Grant | None]] = OrderedDict()
+
+    async def grant(self, authorization: str | None) -> Grant | None:
+        """What an Authorization header opens; None where it opens nothing."""
+        scheme, _, key = (authorization or "").partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not is_well_formed(key):
+            return None
+        secret = _hash(key)
+        now = time.monotonic()
+        known = self._known.get(secret)
+        if known is None or known[0] < now:
+            known = (now + self.REMEMBER_SECONDS, await self._look_up(secret))
+            self._known[secret] = known
+            if len(self._known) > self.CAPACITY:
+                self._known.popitem(last=False)
+        grant = known[1]
+        if grant is not None and grant.expires_at is not None and grant.expires_at <= datetime.now(UTC):
+            return None
+        return grant
+
+    async def _look_up(self, secret: bytes) -> Grant | None:
+        statement = (
+            "update callscope.api_key set last_used_at = now() where secret_hash = $1 and revoked_at is null"
+            " returning key_id, project_id, scopes, expires_at"
+        )
+        row = await self._pool.read(lambda connection: connection.fetchrow(statement, secret))
+        if row is None:
+            return None
+        return Grant(row["key_id"], row["project_id"], frozenset(row["scopes"]), row["expires_at"])

@@ -1,0 +1,37 @@
+"""What a failing database becomes for a client: try again, ask for less, or an internal error without its inside."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from callscope.query.errors import ErrorCode, RequestError
+
+log = logging.getLogger(__name__)
+
+GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turns the database's errors into request errors; what happened goes to the log."""
+    try:
+        yield
+    except asyncpg.QueryCanceledError as error:
+        raise RequestError(ErrorCode.TIMEOUT, "The request took too long: ask for less at once.") from error
+    except GONE as error:
+        log.warning("the database does not answer: %r", error)
+        raise RequestError(ErrorCode.OVERLOADED, "The database does not answer just now: try again in a moment.") from error
+    except asyncpg.PostgresError as error:
+        log.exception("a statement failed")
+        raise RequestError(ErrorCode.INTERNAL, "An internal error occurred; it has been logged.") from error

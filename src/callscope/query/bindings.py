@@ -1,0 +1,250 @@
+"""How a GraphQL type declares where its data is.
+
+Strawberry keeps a binding in each field's metadata; the compiler reads it from there. SQL in bindings is a template:
+``{row}`` is the row of the field's own type, ``{parent}`` the row that the field hangs on, ``{args.name}`` an argument as a
+parameter, ``{prefix}`` the prefix of an embedded object's columns, and the name of a table in braces that table, narrowed
+to the request's project. No other way to name a table exists, so no read can leave the project.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
+
+import strawberry
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
+
+from callscope.query.errors import bad_input
+
+METADATA = "callscope"
+SqlType = Literal[
+    "text", "text[]", "integer", "integer[]", "bigint", "boolean", "double precision", "double precision[]", "timestamptz"
+]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A type's table. ``keys`` identify a row inside the project; ``tag`` starts its global ids."""
+
+    name: str
+    keys: tuple[str, ...]
+    tag: str | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """Columns that a list is ordered by, with their SQL types; the table's keys break ties."""
+
+    columns: tuple[tuple[str, SqlType], ...]
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A GraphQL argument; ``sql`` is its type as a parameter. Numbers outside the bounds are refused by name."""
+
+    name: str
+    annotation: Any
+    description: str
+    sql: SqlType = "text"
+    default: Any = strawberry.UNSET
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def value(self, value: Any) -> Any:
+        """The value as given, or the default where it is null; refused where it is out of bounds."""
+        if value is None:
+            return None if self.default is strawberry.UNSET else self.default
+        if self.minimum is not None and value < self.minimum:
+            raise bad_input(f"Argument '{self.name}' should be at least {self.minimum:g}, not {value}.")
+        if self.maximum is not None and value > self.maximum:
+            raise bad_input(f"Argument '{self.name}' should be at most {self.maximum:g}, not {value}.")
+        return value
+
+
+@dataclass(frozen=True)
+class Column:
+    """A scalar, or a list of scalars: an SQL expression."""
+
+    sql: str
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """An object that lives in the parent's row; null where ``null_when`` holds."""
+
+    prefix: str = ""
+    null_when: str | None = None
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of objects: the elements of a jsonb array, in its order; ``columns`` are their fields (name and SQL type)."""
+
+    sql: str
+    columns: str
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """What a filter's field does. ``{value}`` in ``sql`` is the value as a parameter of type ``type``.
+
+    ``ids`` names the tag of the global ids that the field takes; ``{value}`` is then a sub-select of their keys.
+    ``otherwise`` is the condition for false where the field is a boolean and ``sql`` the condition for true.
+    """
+
+    sql: str
+    type: SqlType | None = None
+    ids: str | None = None
+    otherwise: str | None = None
+
+
+@dataclass(frozen=True)
+class One:
+    """One other row: of the type's table where its keys (or ``where``) match, or the single row of ``source``.
+
+    ``by`` says what each given argument narrows; ``check`` refuses arguments that do not go together.
+    """
+
+    where: str | None = None
+    source: str | None = None
+    arguments: tuple[Argument, ...] = ()
+    by: dict[str, Narrow] = field(default_factory=dict)
+    check: Callable[[dict[str, Any]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Many:
+    """Rows of the type's table that carry the parent's keys, or for which ``where`` holds: a page, or the plain list.
+
+    ``orders`` are the orders that the argument ``orderBy`` can name, ``order`` the one without it.
+    """
+
+    where: str | None = None
+    filter: type | None = None
+    orders: dict[str, Order] = field(default_factory=dict)
+    order: Order = Order(())
+    paged: bool = True
+
+
+@dataclass(frozen=True)
+class Refetch:
+    """Root ``node`` and ``nodes``: the type and keys are in the id."""
+
+
+Binding = Column | Embedded | Items | One | Many | Refetch
+
+
+def _bound(binding: Binding, description: str, arguments: tuple[Argument, ...] = ()) -> Any:
+    made = StrawberryField(
+        metadata={METADATA: binding}, description=description, is_subscription=False, type_annotation=None, default=_unread
+    )
+    made.arguments = [
+        StrawberryArgument(
+            python_name=argument.name,
+            graphql_name=argument.name,
+            type_annotation=StrawberryAnnotation(argument.annotation),
+            default=argument.default,
+            description=argument.description,
+        )
+        for argument in arguments
+    ]
+    return made
+
+
+def _unread() -> NoReturn:
+    raise AssertionError("fields are compiled, never read from objects")
+
+
+def column(sql: str, description: str) -> Any:
+    """A scalar field. A bare name is a column of the row; anything else is an SQL template."""
+    return _bound(Column(sql if "{" in sql or "'" in sql else f"{{row}}.{{prefix}}{sql}"), description)
+
+
+def embedded(description: str, *, prefix: str = "", null_when: str | None = None) -> Any:
+    return _bound(Embedded(prefix, null_when), description)
+
+
+def items(sql: str, columns: str, description: str) -> Any:
+    return _bound(Items(sql if "{" in sql else f"{{row}}.{sql}", columns), description)
+
+
+def one(
+    description: str,
+    *,
+    where: str | None = None,
+    source: str | None = None,
+    arguments: tuple[Argument, ...] = (),
+    by: dict[str, Narrow] | None = None,
+    check: Callable[[dict[str, Any]], None] | None = None,
+) -> Any:
+    return _bound(One(where, source, arguments, by or {}, check), description, arguments)
+
+
+def listed(description: str, *, where: str | None = None, order: Order = Order(())) -> Any:
+    """A plain list: for rows that are few by nature."""
+    return _bound(Many(where, order=order, paged=False), description)
+
+
+def refetch(description: str, arguments: tuple[Argument, ...]) -> Any:
+    return _bound(Refetch(), description, arguments)
+
+
+def many(
+    description: str,
+    *,
+    where: str | None = None,
+    filter: type | None = None,  # noqa: A002
+    order: Order = Order(()),
+    orders: dict[str, Order] | None = None,
+    order_input: Any = None,
+    order_default: Any = strawberry.UNSET,
+) -> Any:
+    """A page of rows, with Relay's four arguments and, where given, ``filter`` and ``orderBy``."""
+    arguments: list[Argument] = []
+    if filter is not None:
+        arguments.append(Argument("filter", filter | None, "Narrows the list."))
+    if order_input is not None:
+        arguments.append(Argument("orderBy", order_input | None, "How the list is ordered.", default=order_default))
+    arguments += PAGE_ARGUMENTS
+    return _bound(Many(where, filter, orders or {}, order), description, tuple(arguments))
+
+
+DEFAULT_PAGE = 50
+MAX_PAGE = 1000
+
+PAGE_ARGUMENTS = [
+    Argument(
+        "first", int | None, f"How many from the start, 0 to {MAX_PAGE}; {DEFAULT_PAGE} without first and last."
+    ),
+    Argument("after", str | None, "Only what follows this cursor."),
+    Argument("last", int | None, f"How many from the end, 0 to {MAX_PAGE}; not together with first."),
+    Argument("before", str | None, "Only what precedes this cursor."),
+]
+
+
+def narrow(
+    sql: str,
+    description: str,
+    *,
+    type: SqlType | None = None,  # noqa: A002
+    ids: str | None = None,
+    otherwise: str | None = None,
+    name: str | None = None,
+) -> Any:
+    """A field of a filter; ``name`` where the attribute cannot have the field's name."""
+    metadata = {METADATA: Narrow(sql, type, ids, otherwise)}
+    return strawberry.field(default=strawberry.UNSET, description=description, metadata=metadata, name=name)
+
+
+def binding_of(field: Any) -> Any:
+    """The binding of a graphql-core field that Strawberry made; None where it has none."""
+    definition = field.extensions.get("strawberry-definition")
+    return definition.metadata.get(METADATA) if definition is not None else None
+
+
+def table_of(type_: Any) -> Table | None:
+    """The table of a graphql-core object type."""
+    origin = type_.extensions["strawberry-definition"].origin
+    return getattr(origin, "__table__", None)

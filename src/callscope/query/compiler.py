@@ -1,0 +1,267 @@
+"""Selection set in, one SQL statement out, whose result is already the JSON of the root field.
+
+Each statement's first parameter is the project, and every table that a statement names is narrowed to it: the compiler
+writes that condition for the rows of types, and a template has no other way to name a table than ``{table}``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, cast
+
+from graphql import GraphQLObjectType, GraphQLSchema, SelectionSetNode
+
+from callscope.query.bindings import (
+    METADATA,
+    Argument,
+    Column,
+    Embedded,
+    Items,
+    Many,
+    Narrow,
+    One,
+    Refetch,
+    Table,
+    binding_of,
+    table_of,
+)
+from callscope.query.ids import decode_id, id_sql
+from callscope.query.json_sql import Columns, array_sql, object_sql, row_sql
+from callscope.query.pages import PagePlan, Rows
+from callscope.query.parameters import Parameters, Site, Values, checked_text, id_keys, value_at
+from callscope.query.selection import TYPENAME, Selected, Selection
+
+
+@dataclass
+class Statement:
+    """A compiled root field: SQL, its parameters, and how its rows become the field's JSON."""
+
+    sql: str
+    parameters: Parameters
+    assemble: Callable[[Sequence[Any], list[Values]], str]
+
+
+class Scope(dict[str, Any]):
+    """The names that a template may use; a table's name gives the table, narrowed to the project."""
+
+    def __init__(self, tables: Mapping[str, str], names: dict[str, Any]) -> None:
+        super().__init__(names)
+        self.tables = tables
+
+    def __missing__(self, name: str) -> str:
+        return f"(select * from {self.tables[name]} where project_id = $1)"
+
+
+def node_types(schema: GraphQLSchema) -> dict[str, tuple[GraphQLObjectType, Table]]:
+    """The types that have global ids, by their tag."""
+    types: dict[str, tuple[GraphQLObjectType, Table]] = {}
+    for type_ in schema.type_map.values():
+        if isinstance(type_, GraphQLObjectType) and "strawberry-definition" in type_.extensions:
+            table = table_of(type_)
+            if table is not None and table.tag is not None:
+                types[table.tag] = (type_, table)
+    return types
+
+
+@dataclass
+class Compiler:
+    """Compiles one root field. ``tables`` maps the names of tables to where they are."""
+
+    selection: Selection
+    tables: Mapping[str, str]
+    nodes: dict[str, tuple[GraphQLObjectType, Table]]
+    parameters: Parameters = field(default_factory=Parameters)
+    _numbers: Any = field(default_factory=count)
+    _keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    # ---------------------------------------------------------------------------------------------- root
+
+    def root(self, selected: Selected) -> Statement:
+        binding = binding_of(selected.definition)
+        site = self._site(selected)
+        if isinstance(binding, Refetch):
+            return self._refetch(selected, site)
+        if isinstance(binding, Many) and binding.paged:
+            sql, assemble = PagePlan.of(self, selected, binding, site, parent="").statement()
+            return Statement(sql, self.parameters, assemble)
+        if isinstance(binding, One):
+            sql = self._one(selected, binding, site, parent="")
+        else:
+            sql = self._list(selected, binding, site, parent="")
+        return Statement(f"select {sql}", self.parameters, lambda rows, _: rows[0][0] or "null")
+
+    def _refetch(self, selected: Selected, site: int) -> Statement:
+        """``node(id)`` and ``nodes(ids)``: a branch for each type that occurs among the ids."""
+        name, given = next(iter(self.values(site).items()))
+        many = isinstance(given, list)
+        found = [decode_id(str(item)) for item in (given if many else [given])]
+        branches = []
+        for tag in sorted({item[0] for item in found if item is not None and item[0] in self.nodes}):
+            type_, table = self.nodes[tag]
+            row, ids = self.alias(table), self.alias()
+            width = len(table.keys)
+            keys = [self.parameters.add(_positions(site, name, tag, width, at), "bigint[]") for at in range(width + 1)]
+            matches = " and ".join(f"{row}.{key} = {ids}.{key}" for key in table.keys)
+            columns = self.columns(type_, selected.selection_sets, row, table)
+            branches.append(
+                f"select {ids}.position, {object_sql(columns)}"
+                f" from unnest({', '.join(keys)}) as {ids}(position, {', '.join(table.keys)})"
+                f" join {self.tables[table.name]} {row} on {row}.project_id = $1 and {matches}"
+            )
+
+        def assemble(rows: Sequence[Any], sites: list[Values]) -> str:
+            objects = {row[0]: row[1] for row in rows}
+            if not many:
+                return cast("str", objects.get(0, "null"))
+            return "[" + ",".join([objects.get(position, "null") for position in range(len(sites[site][name]))]) + "]"
+
+        return Statement(" union all ".join(branches) or "select 1 where $1::integer is null", self.parameters, assemble)
+
+    # ---------------------------------------------------------------------------------------------- objects
+
+    def columns(
+        self, type_: GraphQLObjectType, selection_sets: list[SelectionSetNode], row: str, table: Table | None, prefix: str = ""
+    ) -> Columns:
+        """The fields of one row's object: the answer's keys, and the expression for each."""
+        fields = self.selection.fields(type_, selection_sets)
+        return [(selected.key, self._value(type_, selected, row, table, prefix)) for selected in fields]
+
+    def _value(self, type_: GraphQLObjectType, selected: Selected, row: str, table: Table | None, prefix: str) -> str:
+        if selected.name == TYPENAME:
+            return f"'{type_.name}'::text"
+        binding = binding_of(selected.definition)
+        if isinstance(binding, Column):
+            identity = id_sql(table.tag, [f"{row}.{key}" for key in table.keys]) if table is not None and table.tag else ""
+            return self.format(binding.sql, row=row, prefix=prefix, id=f"({identity})")
+        if isinstance(binding, Embedded):
+            embedded = cast("GraphQLObjectType", selected.object_type)
+            value = object_sql(self.columns(embedded, selected.selection_sets, row, table, prefix + binding.prefix))
+            if binding.null_when is None:
+                return value
+            return f"case when {self.format(binding.null_when, row=row, prefix=prefix)} then null else {value} end"
+        if isinstance(binding, Items):
+            return self._items(selected, binding, row)
+        site = self._site(selected)
+        if isinstance(binding, One):
+            return self._one(selected, binding, site, parent=row)
+        if isinstance(binding, Many) and binding.paged:
+            return PagePlan.of(self, selected, binding, site, parent=row).nested()
+        return self._list(selected, binding, site, parent=row)
+
+    def _items(self, selected: Selected, binding: Items, parent: str) -> str:
+        row = self.alias()
+        columns = self.columns(cast("GraphQLObjectType", selected.object_type), selected.selection_sets, row, None)
+        source = f"from jsonb_to_recordset({self.format(binding.sql, row=parent)}) as {row}({binding.columns})"
+        return array_sql(columns, source)
+
+    def _one(self, selected: Selected, binding: One, site: int, parent: str) -> str:
+        type_ = cast("GraphQLObjectType", selected.object_type)
+        table = table_of(type_)
+        row = self.alias(table)
+        values = self.values(site)
+        check = binding.check
+        if check is not None:
+            check(values)
+            self.parameters.checks.append(lambda sites: check(sites[site]))
+        arguments = ArgumentParameters(self, site, binding.arguments)
+        if binding.source is not None:
+            source = f"from ({self.format(binding.source, row=row, parent=parent, args=arguments)}) {row}"
+        else:
+            named = cast("Table", table)
+            where = [f"{row}.project_id = $1"]
+            if binding.where is not None:
+                where.append(self.format(binding.where, row=row, parent=parent, args=arguments))
+            elif parent:
+                where += [f"{row}.{key} = {parent}.{key}" for key in named.keys]
+            where += [
+                self._narrowed(narrow, site, (name,), row, parent)
+                for name, narrow in binding.by.items()
+                if values.get(name) is not None
+            ]
+            source = f"from {self.tables[named.name]} {row} where {' and '.join(where)}"
+        return row_sql(self.columns(type_, selected.selection_sets, row, table), source)
+
+    def _list(self, selected: Selected, binding: Many, site: int, parent: str) -> str:
+        rows = Rows.of(self, cast("GraphQLObjectType", selected.object_type), binding, site, parent)
+        return array_sql(self.columns(rows.type, selected.selection_sets, rows.row, rows.table), rows.all())
+
+    # ---------------------------------------------------------------------------------------------- arguments
+
+    def _site(self, selected: Selected) -> int:
+        assert selected.definition is not None  # noqa: S101
+        return self.parameters.site(Site(selected.definition, selected.nodes[0]))
+
+    def values(self, site: int) -> Values:
+        return self.parameters.sites[site].evaluate(self.selection.variables)
+
+    def filters(self, site: int, filter_type: Any, row: str, parent: str) -> list[str]:
+        """The conditions of the argument ``filter``; what is null or left out does not narrow."""
+        given = self.values(site).get("filter")
+        if not given:
+            return []
+        fields = self.selection.schema.type_map[filter_type.__strawberry_definition__.name].fields  # type: ignore[attr-defined]
+        narrows = {name: fields[name].extensions["strawberry-definition"].metadata[METADATA] for name in given}
+        return [
+            self._narrowed(narrows[name], site, ("filter", name), row, parent)
+            for name, value in given.items()
+            if value is not None
+        ]
+
+    def _narrowed(self, narrow: Narrow, site: int, path: tuple[str, ...], row: str, parent: str) -> str:
+        value = value_at(self.values(site), path)
+        if narrow.otherwise is not None:
+            return self.format(narrow.sql if value else narrow.otherwise, row=row, parent=parent)
+        if narrow.ids is not None:
+            width = len(self.nodes[narrow.ids][1].keys)
+            arrays = [self.parameters.add(_keys(site, path, narrow.ids, width, at), "bigint[]") for at in range(width)]
+            parameter = f"(select * from unnest({', '.join(arrays)}))"
+            if not isinstance(value, list):
+                parameter = "((" + ", ".join(f"({array})[1]" for array in arrays) + "))"
+        else:
+            parameter = self.parameters.add(_text(site, path), cast("str", narrow.type))
+        return self.format(narrow.sql, row=row, parent=parent, value=parameter)
+
+    def format(self, template: str, **names: Any) -> str:
+        return template.format_map(Scope(self.tables, {"prefix": "", **names}))
+
+    def alias(self, table: Table | None = None) -> str:
+        name = f"t{next(self._numbers)}"
+        self._keys[name] = table.keys if table is not None else ()
+        return name
+
+    def keys_of(self, row: str) -> tuple[str, ...]:
+        return self._keys[row]
+
+
+@dataclass
+class ArgumentParameters:
+    """``{args.name}`` in a template: the argument as a parameter, checked, its default where it is null."""
+
+    compiler: Compiler
+    site: int
+    arguments: tuple[Argument, ...]
+
+    def __getattr__(self, name: str) -> str:
+        argument = next(argument for argument in self.arguments if argument.name == name)
+        site = self.site
+        return self.compiler.parameters.add(lambda sites: argument.value(sites[site].get(name)), argument.sql)
+
+
+def _text(site: int, path: tuple[str, ...]) -> Callable[[list[Values]], Any]:
+    return lambda sites: checked_text(value_at(sites[site], path), path[-1])
+
+
+def _keys(site: int, path: tuple[str, ...], tag: str, width: int, at: int) -> Callable[[list[Values]], Any]:
+    return lambda sites: id_keys(value_at(sites[site], path), tag, width)[at]
+
+
+def _positions(site: int, name: str, tag: str, width: int, at: int) -> Callable[[list[Values]], Any]:
+    """The positions (``at`` 0) or the keys of the ids with one tag."""
+
+    def getter(sites: list[Values]) -> list[int]:
+        given = sites[site][name]
+        decoded = enumerate(decode_id(str(item)) for item in (given if isinstance(given, list) else [given]))
+        rows = [(at, *item[1]) for at, item in decoded if item is not None and item[0] == tag and len(item[1]) == width]
+        return [row[at] for row in rows]
+
+    return getter

@@ -1,0 +1,183 @@
+"""From a document's text to an answer's bytes: parsed and validated once, compiled once per shape of its variables."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    execute_sync,
+    parse,
+    type_from_ast,
+    validate,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+
+from callscope.query.compiler import Compiler, Statement, node_types
+from callscope.query.errors import ErrorCode, RequestError
+from callscope.query.parameters import shape_of
+from callscope.query.selection import TYPENAME, Selected, Selection
+
+MAX_TOKENS = 10_000
+MAX_ERRORS = 5
+MAX_DOCUMENTS = 1_000
+MAX_PLANS = 64
+MAX_CACHED_CHARACTERS = 20_000
+
+
+class Connection(Protocol):
+    """What an operation needs of the database."""
+
+    async def fetch(self, query: str, *args: Any) -> Sequence[Any]: ...
+
+
+Introspection = Callable[[VariableValues], bytes]
+
+
+@dataclass
+class Plan:
+    """The root fields of one operation in order: JSON that is known already, introspection, or a statement."""
+
+    fields: list[tuple[str, bytes | Introspection | Statement]]
+
+    async def run(self, connection: Connection, project_id: int, variables: VariableValues) -> bytes:
+        given = [part.parameters.evaluate(project_id, variables) if isinstance(part, Statement) else None for _, part in self.fields]
+        parts = []
+        for (key, part), values in zip(self.fields, given, strict=True):
+            if isinstance(part, Statement):
+                arguments, sites = values or ([], [])
+                value = part.assemble(await connection.fetch(part.sql, *arguments), sites).encode()
+            else:
+                value = part if isinstance(part, bytes) else part(variables)
+            parts.append(b'"' + key.encode() + b'":' + value)
+        return b"{" + b",".join(parts) + b"}"
+
+
+@dataclass
+class Operation:
+    """One operation of a valid document, with its compiled plans."""
+
+    schema: GraphQLSchema
+    node: OperationDefinitionNode
+    fragments: dict[str, FragmentDefinitionNode]
+    plans: "OrderedDict[Hashable, Plan]" = field(default_factory=OrderedDict)
+
+    @property
+    def type(self) -> OperationType:
+        return self.node.operation
+
+    def variables(self, given: Mapping[str, Any]) -> VariableValues:
+        coerced = get_variable_values(self.schema, self.node.variable_definitions or (), dict(given), max_errors=MAX_ERRORS)
+        if isinstance(coerced, list):
+            raise RequestError(ErrorCode.BAD_USER_INPUT, coerced, coercion=True)
+        return coerced
+
+    def shape(self, variables: VariableValues) -> Hashable:
+        if not variables.coerced:
+            return None
+        shapes = []
+        for definition in self.node.variable_definitions or ():
+            name = definition.variable.name.value
+            if name in variables.coerced:
+                type_: Any = type_from_ast(self.schema, definition.type)
+                shapes.append((name, shape_of(type_, variables.coerced[name])))
+        return tuple(shapes)
+
+    def root_fields(self, variables: VariableValues) -> list[Selected]:
+        root: Any = self.schema.get_root_type(self.node.operation)
+        return Selection(self.schema, self.fragments, variables).fields(root, [self.node.selection_set])
+
+
+class Engine:
+    """Compiles and runs the read operations of one schema. ``tables`` maps the names of tables to where they are."""
+
+    def __init__(self, schema: GraphQLSchema, tables: Mapping[str, str]) -> None:
+        self.schema = schema
+        self.tables = tables
+        self.nodes = node_types(schema)
+        self._documents: OrderedDict[str, dict[str | None, Operation]] = OrderedDict()
+
+    def operation(self, text: str, name: str | None) -> Operation:
+        """The operation of that name, from a document that is valid against the schema."""
+        operations = self._documents.get(text)
+        if operations is None:
+            operations = self._read(text)
+            if len(text) <= MAX_CACHED_CHARACTERS:
+                self._documents[text] = operations
+                if len(self._documents) > MAX_DOCUMENTS:
+                    self._documents.popitem(last=False)
+        else:
+            self._documents.move_to_end(text)
+        if name is None and len(operations) == 1:
+            return next(iter(operations.values()))
+        if name not in operations:
+            known = ", ".join(f"'{known}'" for known in operations if known is not None)
+            reason = f"has no operation '{name}'" if name is not None else "has several operations: say which in operationName"
+            raise RequestError(ErrorCode.BAD_REQUEST, f"The document {reason}; it has {known}.")
+        return operations[name]
+
+    def _read(self, text: str) -> dict[str | None, Operation]:
+        try:
+            document = parse(text, max_tokens=MAX_TOKENS)
+        except GraphQLError as error:
+            raise RequestError(ErrorCode.PARSE_ERROR, [error]) from None
+        except RecursionError:
+            raise RequestError(ErrorCode.PARSE_ERROR, "The document is nested too deeply.") from None
+        errors = validate(self.schema, document, max_errors=MAX_ERRORS)
+        if errors:
+            raise RequestError(ErrorCode.VALIDATION_FAILED, errors[:MAX_ERRORS])
+        return self._operations(document)
+
+    def _operations(self, document: DocumentNode) -> dict[str | None, Operation]:
+        fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+        nodes = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+        if not nodes:
+            raise RequestError(ErrorCode.BAD_REQUEST, "The document has no operation, only fragments.")
+        return {node.name.value if node.name else None: Operation(self.schema, node, fragments) for node in nodes}
+
+    def plan(self, operation: Operation, variables: VariableValues) -> Plan:
+        """The operation compiled for variables of this shape."""
+        shape = operation.shape(variables)
+        plan = operation.plans.get(shape)
+        if plan is None:
+            plan = Plan([(root.key, self._compiled(operation, root, variables)) for root in operation.root_fields(variables)])
+            operation.plans[shape] = plan
+            if len(operation.plans) > MAX_PLANS:
+                operation.plans.popitem(last=False)
+        return plan
+
+    def _compiled(self, operation: Operation, root: Selected, variables: VariableValues) -> bytes | Introspection | Statement:
+        if root.name == TYPENAME:
+            root_type: Any = self.schema.get_root_type(operation.type)
+            return orjson.dumps(root_type.name)
+        if root.name.startswith("__"):
+            if not operation.node.variable_definitions:
+                return self._introspect(operation, root, variables)
+            return lambda given: self._introspect(operation, root, given)
+        selection = Selection(self.schema, operation.fragments, variables)
+        return Compiler(selection, self.tables, self.nodes).root(root)
+
+    def _introspect(self, operation: Operation, root: Selected, variables: VariableValues) -> bytes:
+        """Introspection stays with graphql-core; its answer depends on nothing that is stored."""
+        node = operation.node
+        alone = OperationDefinitionNode(
+            operation=node.operation,
+            name=node.name,
+            variable_definitions=node.variable_definitions,
+            directives=(),
+            selection_set=SelectionSetNode(selections=tuple(root.nodes)),
+        )
+        document = DocumentNode(definitions=(alone, *operation.fragments.values()))
+        given = {name: source.value for name, source in variables.sources.items() if source.value is not None}
+        result = execute_sync(self.schema, document, variable_values=given)
+        if result.errors or result.data is None:
+            raise RequestError(ErrorCode.BAD_USER_INPUT, list(result.errors or []))
+        return orjson.dumps(result.data[root.key])

@@ -1,0 +1,112 @@
+"""Calls: what a platform's id names."""
+
+from datetime import datetime
+
+import strawberry
+
+from callscope.query.bindings import Argument, Narrow, Order, column, many, narrow, one
+from callscope.schema.inspectable import Inspectable
+from callscope.schema.meeting import Meeting, meetings
+from callscope.schema.node import Node, Page, table
+from callscope.schema.participant import Participant
+from callscope.schema.scalars import OrderDirection
+from callscope.vocabulary import CallState, CallType, MediaMode, Platform, Term
+
+_STATE = "case when {row}.live_until > now() then 'LIVE' else 'ENDED' end"
+
+
+@strawberry.enum(description="What calls can be ordered by.")
+class CallOrderField(Term):
+    STARTED_AT = "STARTED_AT", "Start."
+    LAST_ACTIVE_AT = "LAST_ACTIVE_AT", "Last instant that telemetry tells of."
+    DURATION = "DURATION", "Duration."
+    PARTICIPANT_COUNT = "PARTICIPANT_COUNT", "Number of participants."
+    ISSUE_COUNT = "ISSUE_COUNT", "Number of issues."
+
+
+@strawberry.input(description="How a list of calls is ordered.")
+class CallOrder:
+    field: CallOrderField = strawberry.field(description="By what.")
+    direction: OrderDirection = strawberry.field(description="Which way.")
+
+
+def _some_participant(condition: str) -> str:
+    return f"exists (select from {{participant}} own where own.call_key = {{row}}.call_key and {condition})"
+
+
+@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+class CallFilter:
+    call_ids: list[str] | None = narrow("{row}.call_id = any({value})", "The platforms' ids.", type="text[]")
+    platforms: list[Platform] | None = narrow("{row}.platform = any({value})", "Platforms.", type="text[]")
+    states: list[CallState] | None = narrow(f"{_STATE} = any({{value}})", "LIVE or ENDED.", type="text[]")
+    call_types: list[CallType] | None = narrow("{row}.call_type = any({value})", "Shapes.", type="text[]")
+    started_from: datetime | None = narrow("{row}.started_at >= {value}", "Started at or after.", type="timestamptz")
+    started_to: datetime | None = narrow("{row}.started_at <= {value}", "Started at or before.", type="timestamptz")
+    min_duration_seconds: float | None = narrow(
+        "{row}.duration_seconds >= {value}", "At least so long, s.", type="double precision"
+    )
+    min_participants: int | None = narrow("{row}.participant_count >= {value}", "At least so many.", type="integer")
+    has_issues: bool | None = narrow("{row}.issue_count > 0", "With issues, or without.", otherwise="{row}.issue_count = 0")
+    has_errors: bool | None = narrow("{row}.error_count > 0", "With errors, or without.", otherwise="{row}.error_count = 0")
+    is_large: bool | None = narrow("{row}.is_large", "Large, or not.", otherwise="not {row}.is_large")
+    tags: list[str] | None = narrow("{row}.tags && {value}", "With one of these tags.", type="text[]")
+    participant: str | None = narrow(
+        _some_participant(
+            "strpos(lower(concat_ws(' ', own.participant_id, own.display_name, own.user_agent)), lower({value})) > 0"
+        ),
+        "Participant id, display name or user agent contains this text, whatever its case.",
+        type="text",
+    )
+    sdk_names: list[str] | None = narrow(
+        _some_participant("own.sdk_name = any({value})"), "Someone used one of these SDKs.", type="text[]"
+    )
+    countries: list[str] | None = narrow(
+        _some_participant("own.country = any({value})"), "Someone was in one of these countries.", type="text[]"
+    )
+
+
+@strawberry.type(description="What a platform's id names: an ACS call, a Vonage session, a conference.")
+@table("call", "call_key", tag="call")
+class Call(Node, Inspectable):
+    call_id: str = column("call_id", "The platform's own id.")
+    platform: Platform = column("platform", "The system that it ran on.")
+    media_mode: MediaMode = column("media_mode", "The way that media takes.")
+    state: CallState = column(_STATE, "LIVE while someone is connected or the idle gap has not passed.")
+    last_active_at: datetime = column("last_active_at", "The last instant at which telemetry of this call happened.")
+    expires_at: datetime = column(
+        "greatest((select max(own.started_at) from {meeting} own where own.call_key = {row}.call_key), {row}.received_at)"
+        " + (select make_interval(days => own.retention_days) from {project} own)",
+        "When retention removes the call, unless it is saved.",
+    )
+    tags: list[str] = column("tags", "Tags that the application gave.")
+    meetings: Page[Meeting] = meetings("Its meetings, in order of time.")
+    meeting: Meeting | None = one(
+        "One meeting by its number.",
+        where="{row}.call_key = {parent}.call_key",
+        arguments=(Argument("number", int, "1 for the first."),),
+        by={"number": Narrow("{row}.number = {value}", type="integer")},
+    )
+    participant: Participant | None = one(
+        "One participant by the platform's id.",
+        where="{row}.call_key = {parent}.call_key",
+        arguments=(Argument("participantId", str, "The platform's own id of the endpoint."),),
+        by={"participantId": Narrow("{row}.participant_id = {value}", type="text")},
+    )
+
+
+ORDERS = {
+    "STARTED_AT": Order((("started_at", "timestamptz"),)),
+    "LAST_ACTIVE_AT": Order((("last_active_at", "timestamptz"),)),
+    "DURATION": Order((("duration_seconds", "double precision"),)),
+    "PARTICIPANT_COUNT": Order((("participant_count", "integer"),)),
+    "ISSUE_COUNT": Order((("issue_count", "integer"),)),
+}
+
+CALLS = many(
+    "Calls, the last one started first unless ordered otherwise.",
+    filter=CallFilter,
+    order=Order((("started_at", "timestamptz"),), descending=True),
+    orders=ORDERS,
+    order_input=CallOrder,
+    order_default=CallOrder(field=CallOrderField.STARTED_AT, direction=OrderDirection.DESC),
+)

@@ -1,0 +1,95 @@
+"""What can be inspected about a stretch of a call: figures that settling derived."""
+
+from datetime import datetime
+
+import strawberry
+
+from callscope.query.bindings import column, embedded, items, listed, one
+from callscope.schema.node import table
+from callscope.schema.references import ParticipantRef
+from callscope.vocabulary import CallType, DataWarningKind, EndpointKind, TelemetryKind
+
+
+@strawberry.type(description="How many participants used an SDK.")
+class SdkCount:
+    name: str = column("name", "Name of the SDK.")
+    version: str | None = column("version", "Its version; null where no source told.")
+    participant_count: int = column("participant_count", "Participants that used it.")
+
+
+@strawberry.type(description="An endpoint is a browser with its version, a native SDK, SIP, a phone or a bot.")
+class EndpointCount:
+    kind: EndpointKind = column("kind", "Kind of the endpoint.")
+    name: str = column("name", "Browser or SDK; the kind where no source told a name.")
+    version: str | None = column("version", "Major version of the browser, or version of the SDK.")
+    participant_count: int = column("participant_count", "Participants that used it.")
+
+
+@strawberry.type(description="A stretch of a call in figures.")
+class Statistics:
+    call_type: CallType = column("call_type", "How the stretch was shaped: see the enum.")
+    participant_count: int = column("participant_count", "Participants, those that never got connected included.")
+    connection_count: int = column("connection_count", "Connections that were established.")
+    stream_count: int = column("stream_count", "Streams that were published.")
+    subscriber_count: int = column("subscriber_count", "Subscribers that received a stream.")
+    sip_participant_count: int = column("sip_participant_count", "Participants on SIP lines.")
+    max_concurrent_connections: int = column("max_concurrent_connections", "Most connections at one time.")
+    max_concurrent_streams: int = column("max_concurrent_streams", "Most published streams at one time.")
+    max_concurrent_subscribers: int = column("max_concurrent_subscribers", "Most subscribers at one time.")
+    published_minutes: float = column("published_minutes", "Minutes of published media, summed over streams.")
+    subscribed_minutes: float = column("subscribed_minutes", "Minutes of received media, summed over subscribers.")
+    streamed_minutes: float = column("streamed_minutes", "Published and received minutes together.")
+    issue_count: int = column("issue_count", "Failed attempts and unexpected disconnects.")
+    error_count: int = column("error_count", "Errors: see `Participant.errorCount`.")
+    sdks: list[SdkCount] = items("sdks", "name text, version text, participant_count integer", "SDKs, the most used first.")
+    endpoints: list[EndpointCount] = items(
+        "endpoints", "kind text, name text, version text, participant_count integer", "Endpoints, the most used first."
+    )
+
+
+@strawberry.type(description="`rate` is failures / attempts, null where nothing was attempted.")
+class FailureRate:
+    attempts: int = column("attempts", "Attempts, pending ones included.")
+    failures: int = column("failures", "Attempts that failed.")
+    rate: float | None = column(
+        "{row}.{prefix}failures::float8 / nullif({row}.{prefix}attempts, 0)", "failures / attempts, 0 to 1."
+    )
+
+
+@strawberry.type(description="How often connecting, publishing and subscribing failed.")
+class FailureRates:
+    connect: FailureRate = embedded("Connecting.", prefix="connect_")
+    publish: FailureRate = embedded("Publishing.", prefix="publish_")
+    subscribe: FailureRate = embedded("Subscribing.", prefix="subscribe_")
+
+
+@strawberry.type(description="A known fault of the telemetry.")
+@table("data_warning", "call_key", "warning_key")
+class DataWarning:
+    kind: DataWarningKind = column("kind", "Kind of the fault.")
+    message: str = column("message", "What is wrong, in words.")
+    participant: ParticipantRef | None = one("Whose telemetry it is; null where it is the whole call's.")
+
+
+@strawberry.type(description="How complete and how fresh the answer is: no data is never read as no problem.")
+class Freshness:
+    last_telemetry_at: datetime | None = column(
+        "last_telemetry_at", "The last instant that telemetry of this stretch tells of."
+    )
+    derived_at: datetime | None = column(
+        "derived_at", "When the derived figures (meetings, statistics, issues) were last brought up to date."
+    )
+    is_settled: bool = column(
+        "not exists (select from {call_change} change where change.call_key = {row}.call_key)",
+        "False while telemetry has arrived that the derived figures do not know yet.",
+    )
+    missing: list[TelemetryKind] = column("missing", "The kinds of telemetry that no source delivered for this stretch.")
+    warnings: list[DataWarning] = listed(
+        "Known faults of what was delivered: truncated dumps, repaired clocks, counter resets, redacted participants.",
+        where="{row}.call_key = {parent}.call_key",
+    )
+
+
+STATISTICS = "What happened in figures."
+FAILURE_RATES = "How often connecting, publishing and subscribing failed."
+FRESHNESS = "How complete and how fresh these answers are."

@@ -1,0 +1,84 @@
+"""The schema: everything that can be asked."""
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from callscope.query.bindings import Argument, Narrow, one, refetch
+from callscope.query.errors import bad_input
+from callscope.query.operation import Engine
+from callscope.schema.call import CALLS, Call
+from callscope.schema.connection import ConnectionRecord, connections
+from callscope.schema.event import Event, events
+from callscope.schema.meeting import Meeting, meetings
+from callscope.schema.metric_series import MetricSeries, metric_series
+from callscope.schema.node import Node, Page
+from callscope.schema.participant import Participant, participants
+from callscope.schema.project import Project
+from callscope.schema.scalars import DATE_TIME
+from callscope.schema.stream import Stream, streams
+
+LIVE_TABLES = {
+    "project": "callscope.project",
+    **{
+        name: f"live.{name}"
+        for name in (
+            "call",
+            "call_change",
+            "connection",
+            "data_warning",
+            "event",
+            "meeting",
+            "metric_sample",
+            "metric_series",
+            "participant",
+            "stream",
+            "subscriber",
+        )
+    },
+}
+
+
+def _names_a_call(values: dict[str, Any]) -> None:
+    if values.get("id") is None and values.get("callId") is None:
+        raise bad_input("Give 'id' (the global id) or 'callId' (the platform's own id).")
+
+
+@strawberry.type(description="Everything that can be read. A list at the root spans all calls of the project.")
+class Query:
+    node: Node | None = refetch(
+        "An object by its global id; null where there is none, or it is not the project's.",
+        (Argument("id", strawberry.ID, "A global id."),),
+    )
+    nodes: list[Node | None] = refetch(
+        "Objects by their global ids, in their order; null where there is none.",
+        (Argument("ids", list[strawberry.ID], "Global ids."),),
+    )
+    project: Project = one("The project that the request's key belongs to.")
+    call: Call | None = one(
+        "One call, by global id or by the platform's own id (ACS call id, Vonage session id, conference name).",
+        arguments=(
+            Argument("id", strawberry.ID | None, "A global id."),
+            Argument("callId", str | None, "The platform's own id."),
+        ),
+        by={"id": Narrow("{row}.call_key in {value}", ids="call"), "callId": Narrow("{row}.call_id = {value}", type="text")},
+        check=_names_a_call,
+    )
+    calls: Page[Call] = CALLS
+    meetings: Page[Meeting] = meetings("Meetings of all calls, the first one started first.")
+    participants: Page[Participant] = participants("Participants of all calls, in order of appearance.")
+    connections: Page[ConnectionRecord] = connections("Connections of all calls, in order of time.")
+    streams: Page[Stream] = streams("Streams of all calls, in order of time.")
+    events: Page[Event] = events("Events of all calls, in order of time.")
+    metric_series: Page[MetricSeries] = metric_series("Metric series of all calls.")
+
+
+SCHEMA = strawberry.Schema(query=Query, config=StrawberryConfig(scalar_map={datetime: DATE_TIME}))
+CORE_SCHEMA = SCHEMA._schema  # noqa: SLF001 - Strawberry keeps graphql-core's schema private; the compiler needs it
+
+
+def engine() -> Engine:
+    """The compiler and runner of reads on live data."""
+    return Engine(CORE_SCHEMA, LIVE_TABLES)

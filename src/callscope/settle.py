@@ -1,0 +1,213 @@
+"""Settling: for each call whose telemetry changed, derive its catalog, meetings and statistics anew and bump its revision.
+
+Safe in several processes at once: a call is settled by whoever takes its lock, and what arrives meanwhile stays marked.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from callscope.analysis.catalog import build
+from callscope.analysis.meetings import SILENCE, Meeting, meetings
+from callscope.analysis.rows import Catalog
+from callscope.analysis.statistics import Stretch, issue_counts, statistics
+from callscope.storage.derived import PENDING_CALLS, TRY_LOCK, DerivedTables
+from callscope.storage.keys import key_of
+from callscope.storage.pool import connect
+from callscope.vocabulary import MediaMode, Platform, TelemetryKind
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+TOLD_BY = {
+    TelemetryKind.PARTICIPANTS: "participant",
+    TelemetryKind.CONNECTIONS: "connection",
+    TelemetryKind.STREAMS: "stream",
+    TelemetryKind.SUBSCRIBERS: "subscriber",
+}
+
+
+async def settle_pending(
+    connection: asyncpg.Connection, *, project_id: int | None = None, settled: Callable[[], None] = lambda: None
+) -> int:
+    """Settle every call that is marked as changed; returns how many. ``settled`` is called after each."""
+    count = 0
+    while True:
+        pending = await connection.fetch(PENDING_CALLS, project_id, BATCH)
+        done = 0
+        for row in pending:
+            done += await settle_call(connection, row["project_id"], row["call_key"])
+            settled()
+        count += done
+        if not done:
+            return count
+
+
+async def settle_call(connection: asyncpg.Connection, project_id: int, call_key: int) -> bool:
+    """Settle one call; False where nothing changed or another process is at it."""
+    async with connection.transaction():
+        if not await connection.fetchval(TRY_LOCK, call_key ^ project_id):
+            return False
+        tables = DerivedTables(connection, project_id, call_key)
+        changed = await tables.take_changes()
+        if changed is None:
+            return False
+        await _Settlement(tables).derive(changed)
+        return True
+
+
+class _Settlement:
+    def __init__(self, tables: DerivedTables) -> None:
+        self.tables = tables
+
+    async def derive(self, changed: set[int]) -> None:
+        tables = self.tables
+        records, received_at = await tables.records()
+        first_event, last_event = await tables.event_span()
+        figures = await tables.series_figures(changed)
+        instants = [instant for instant in (first_event, last_event) if instant is not None]
+        instants += [instant for figure in figures.values() for instant in (figure["started_at"], figure["ended_at"])]
+        catalog = build(records, key_of, min(instants, default=received_at))
+        instants += list(_instants(catalog))
+        started_at = min(instants, default=received_at)
+        last_active_at = max(instants, default=received_at)
+        settings = await tables.settings()
+        idle = timedelta(minutes=settings["meeting_idle_minutes"])
+        found = meetings(catalog.connections.values(), last_active_at, idle)
+        for media in [*catalog.streams.values(), *catalog.subscribers.values()]:
+            media.meeting_number = catalog.connections[media.connection_key].meeting_number
+        await tables.store("connection", [asdict(row) for row in catalog.connections.values()])
+        await tables.store("stream", [asdict(row) for row in catalog.streams.values()])
+        await tables.store("subscriber", [asdict(row) for row in catalog.subscribers.values()])
+        await tables.place_events()
+        errors = await tables.error_events()
+        self._count_errors(catalog, errors)
+        await tables.store("participant", [asdict(row) for row in catalog.participants.values()])
+        await tables.store("data_warning", [asdict(row) for row in catalog.warnings.values()])
+        series = [{**asdict(row), **figures[key]} for key, row in catalog.series.items() if key in figures]
+        await tables.store("metric_series", series)
+        missing = [kind for kind, record in TOLD_BY.items() if record not in catalog.told]
+        missing += [TelemetryKind.EVENTS] * (last_event is None) + [TelemetryKind.SAMPLES] * (not figures)
+        now = datetime.now(UTC)
+        shared = {"missing": missing, "derived_at": now}
+        large_above = settings["large_meeting_subscribers"]
+        await tables.store(
+            "meeting",
+            [
+                {
+                    **asdict(meeting),
+                    **shared,
+                    "duration_seconds": (meeting.ended_at - meeting.started_at).total_seconds(),
+                    "last_telemetry_at": min(last_active_at, meeting.ended_at),
+                    **statistics(_stretch(catalog, errors, meeting.ended_at, meeting), large_above, catalog.implied).columns(),
+                }
+                for meeting in found
+            ],
+        )
+        ended_at = max((meeting.ended_at for meeting in found), default=last_active_at)
+        silent_at = last_active_at + (SILENCE if not found else timedelta(0))
+        call = {
+            "call_id": catalog.call["callId"],
+            "platform": catalog.call.get("platform", Platform.OTHER),
+            "media_mode": catalog.call.get("mediaMode", MediaMode.UNKNOWN),
+            "tags": catalog.call.get("tags", []),
+            "started_at": started_at,
+            "ended_at": ended_at,
+            "live_until": max((meeting.live_until for meeting in found), default=silent_at),
+            "duration_seconds": (ended_at - started_at).total_seconds(),
+            "last_active_at": last_active_at,
+            "received_at": received_at,
+            "sampling_seconds": _sampling_seconds(figures.values()),
+            "last_telemetry_at": last_active_at,
+            "revision": await tables.revision() + 1,
+            **shared,
+            **statistics(_stretch(catalog, errors, ended_at), large_above, catalog.implied).columns(),
+        }
+        await tables.store("call", [call])
+
+    @staticmethod
+    def _count_errors(catalog: Catalog, errors: list[tuple[int | None, datetime]]) -> None:
+        failed, issues = issue_counts(catalog.connections.values(), catalog.streams.values(), catalog.subscribers.values())
+        events = Counter(key for key, _ in errors)
+        for key, participant in catalog.participants.items():
+            participant.error_count = failed[key] + events[key]
+            participant.issue_count = issues[key]
+
+
+def _stretch(
+    catalog: Catalog, errors: list[tuple[int | None, datetime]], ended_at: datetime, meeting: Meeting | None = None
+) -> Stretch:
+    connections = list(catalog.connections.values())
+    streams = list(catalog.streams.values())
+    subscribers = list(catalog.subscribers.values())
+    participants = list(catalog.participants.values())
+    if meeting is not None:
+        number = meeting.number
+        connections = [row for row in connections if row.meeting_number == number]
+        streams = [row for row in streams if row.meeting_number == number]
+        subscribers = [row for row in subscribers if row.meeting_number == number]
+        present = {row.participant_key for row in connections}
+        participants = [row for row in participants if row.participant_key in present]
+        errors = [error for error in errors if meeting.started_at <= error[1] <= meeting.ended_at]
+    tells_subscribers = "subscriber" in catalog.told
+    return Stretch(participants, connections, streams, subscribers, ended_at, len(errors), tells_subscribers)
+
+
+def _instants(catalog: Catalog) -> Iterable[datetime]:
+    """Every instant that the catalog tells of."""
+    rows = [catalog.call]
+    for table in (catalog.connections, catalog.streams, catalog.subscribers):
+        rows += [asdict(row) for row in table.values()]  # type: ignore[attr-defined]
+    for row in rows:
+        yield from (value for value in row.values() if isinstance(value, datetime))
+
+
+def _sampling_seconds(figures: Iterable[Mapping[str, Any]]) -> float | None:
+    """The shortest mean interval between samples of any series, s."""
+    intervals = [
+        (figure["ended_at"] - figure["started_at"]).total_seconds() / (figure["sample_count"] - 1)
+        for figure in figures
+        if figure["sample_count"] > 1
+    ]
+    return round(min(intervals), 3) if intervals else None
+
+
+class Settler:
+    """Settles in the background of a server: at once when told of a change, and every few seconds for what others wrote."""
+
+    INTERVAL_SECONDS = 1.0
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Until cancelled. A failing database is tried again after the interval."""
+        while True:
+            try:
+                connection = await connect(self._database_url)
+                try:
+                    while True:
+                        await settle_pending(connection)
+                        await self._wait()
+                finally:
+                    await connection.close(timeout=1)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                log.warning("settling failed and is tried again: %r", error)
+                await asyncio.sleep(self.INTERVAL_SECONDS)
+
+    async def _wait(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.INTERVAL_SECONDS):
+                await self._changed.wait()
+        self._changed.clear()

@@ -1,0 +1,106 @@
+"""Lines of a file that may be compressed, read in constant memory and refused where they grow beyond all reason."""
+
+import io
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from callscope.sources import SourceError
+
+MAX_LINE_BYTES = 16 * 2**20
+MAX_EXPANSION = 200
+EXPANSION_IS_FREE_BELOW = 64 * 2**20
+
+CHUNK = 64 * 2**10
+GZIP_MAGIC = b"\x1f\x8b"
+GZIP_WINDOW = 16 + zlib.MAX_WBITS
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Every line that is not blank, without its end, with its number from 1. Gzip is unpacked on the way."""
+    with io.BufferedReader(_Chunks(_unpacked(file)), CHUNK) as reader:
+        number = 0
+        while line := reader.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            if len(line) > MAX_LINE_BYTES:
+                raise SourceError(f"line is longer than {MAX_LINE_BYTES // 2**20} MiB", number)
+            if number == 1:
+                line = line.removeprefix(BYTE_ORDER_MARK)
+            if b"\x00" in line:
+                raise SourceError("line contains a NUL byte: the file is damaged or not text", number)
+            if line := line.strip():
+                yield number, line
+
+
+def unpacked_head(head: bytes) -> bytes:
+    """The beginning of a file as text bytes, whether or not it is compressed; as much as can be told from ``head``."""
+    if head.startswith(GZIP_MAGIC):
+        try:
+            head = zlib.decompressobj(GZIP_WINDOW).decompress(head, CHUNK)
+        except zlib.error:
+            return b""
+    return head.removeprefix(BYTE_ORDER_MARK).lstrip()
+
+
+def _unpacked(file: BinaryIO) -> Iterator[bytes]:
+    # The magic number may be split over two short reads of a pipe.
+    first = file.read(CHUNK)
+    while 0 < len(first) < len(GZIP_MAGIC) and (more := file.read(CHUNK)):
+        first += more
+    chunks = _chunks(first, file)
+    return _gunzip(chunks) if first.startswith(GZIP_MAGIC) else chunks
+
+
+def _chunks(first: bytes, file: BinaryIO) -> Iterator[bytes]:
+    chunk = first
+    while chunk:
+        yield chunk
+        chunk = file.read(CHUNK)
+
+
+def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    packed = unpacked = 0
+    member = zlib.decompressobj(GZIP_WINDOW)
+    for chunk in chunks:
+        packed += len(chunk)
+        rest, piece = chunk, b""
+        # A full piece may leave output inside the decompressor although it took all the input.
+        while rest or len(piece) == CHUNK:
+            if member.eof:
+                member = zlib.decompressobj(GZIP_WINDOW)
+            try:
+                piece = member.decompress(rest, CHUNK)
+            except zlib.error:
+                raise SourceError("file looks like gzip but cannot be unpacked") from None
+            rest = member.unused_data if member.eof else member.unconsumed_tail
+            unpacked += len(piece)
+            if unpacked > EXPANSION_IS_FREE_BELOW and unpacked > MAX_EXPANSION * packed:
+                raise SourceError(f"file expands to more than {MAX_EXPANSION} times its size")
+            yield piece
+            if member.eof and not rest:
+                break
+    if not member.eof:
+        raise SourceError("file is gzip that ends in the middle")
+
+
+class _Chunks(io.RawIOBase):
+    """A raw stream over an iterator of bytes, so that the standard buffered reader can split it into lines."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = memoryview(chunk)
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size

@@ -1,0 +1,31 @@
+"""The sources by name, and how a file says which one it is."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from callscope.sources import rtcstats
+from callscope.telemetry import Telemetry
+
+HEAD_BYTES = 4096
+
+
+class Read(Protocol):
+    def __call__(self, file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry]: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """A format: how to read it, and whether the first bytes of a file look like it."""
+
+    name: str
+    read: Read
+    recognises: Callable[[bytes], bool]
+
+
+SOURCES = {source.name: source for source in (Source("rtcstats", rtcstats.read, rtcstats.recognises),)}
+
+
+def recognise(head: bytes) -> Source | None:
+    """The source that a file is of, by its first bytes; None where it is of none."""
+    return next((source for source in SOURCES.values() if source.recognises(head)), None)

@@ -1,0 +1,61 @@
+"""Browser traces of Jitsi's rtcstats: JSON lines ``[event, peer connection, data, timestamp]``, plain or gzip.
+
+What a file must look like is decided here; what it tells, in rtcstats_dump; and what it is called, in rtcstats_records.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import orjson
+
+from callscope.sources import SourceError
+from callscope.sources.lines import lines, unpacked_head
+from callscope.sources.rtcstats_dump import Dump, Line
+from callscope.sources.rtcstats_records import Records
+from callscope.sources.webrtc_counters import instant
+from callscope.telemetry import Telemetry
+
+_FIRST_LINE = re.compile(rb'\[\s*"[^"\\]{1,200}"\s*,\s*(?:null|"[^"\\]{0,200}")\s*[,\]]')
+_MAX_EVENT_NAME = 200
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file that begins so is a trace of this kind. A hundred bytes are enough, some thousand if it is gzip."""
+    return _FIRST_LINE.match(unpacked_head(head)) is not None
+
+
+def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry]:
+    """The telemetry of one trace, for the conference that it names unless ``call_id`` says otherwise.
+
+    Records come as they are complete: a fault in the middle of the file raises SourceError after some have come.
+    """
+    dump = Dump()
+    records = Records(dump, call_id)
+    number = 0
+    for number, line in lines(file):
+        dump.take(_line(line, number))
+        yield from records.ready()
+    if not number:
+        raise SourceError("file is empty")
+    yield from records.rest()
+
+
+def _line(line: bytes, number: int) -> Line:
+    is_first = number == 1
+    if is_first and line.startswith(b"RTCStatsDump"):
+        raise SourceError("file is an rtcstats dump of version 2 or 3; this source reads Jitsi's JSON lines", number)
+    try:
+        told = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        what = "file is not a Jitsi rtcstats dump: its first line" if is_first else "line"
+        raise SourceError(f"{what} is not JSON: {error.msg}", number) from None
+    if isinstance(told, dict) and "statsSessionId" in told and "type" in told:
+        raise SourceError("file is the dump of a server component (bridge, focus, gateway); dumps of browsers are wanted", number)
+    match told:
+        case [str(name), None | str() as connection, *rest] if 0 < len(name) <= _MAX_EVENT_NAME:
+            # Some clients put a running number behind the timestamp, and some lines have no timestamp.
+            data, at = [*rest, None, None][:2]
+            return Line(name, connection, data, instant(at), line)
+    what = "file is not a Jitsi rtcstats dump: its first line" if is_first else "line"
+    raise SourceError(f"{what} is not of the form [event, peer connection or null, data, timestamp]", number)

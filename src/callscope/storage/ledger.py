@@ -1,0 +1,171 @@
+"""Writes what telemetry tells, whatever arrives twice, and marks its calls as changed: all in the caller's transaction.
+
+Records of the catalog are kept as they were told, one row for each distinct one; settling derives the catalog from them.
+Events and samples go straight into their tables.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import orjson
+
+from callscope.analysis.catalog import series_key
+from callscope.storage.keys import digest, key_of
+from callscope.storage.timeseries import Partitions
+from callscope.telemetry import EventRecord, SamplesRecord, Telemetry
+
+FLUSH_SAMPLES = 50_000
+FLUSH_ROWS = 5_000
+SAMPLE_COLUMNS = ["project_id", "call_key", "series_key", "at", "value"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+INSERT_RECORDS = """
+insert into live.record (project_id, call_key, record_key, kind, body)
+select $1, told.call_key, told.record_key, told.kind, told.body
+from unnest($2::bigint[], $3::bigint[], $4::text[], $5::jsonb[]) as told(call_key, record_key, kind, body)
+on conflict do nothing
+"""
+INSERT_EVENTS = """
+insert into live.event
+select $1, told.call_key, told.at, told.event_key, told.category, told.name, told.severity, told.outcome, told.code, told.subcode,
+    told.message, told.payload, told.duration_ms, told.participant_key, told.connection_key, told.stream_key
+from jsonb_populate_recordset(null::live.event, $2::jsonb) as told
+on conflict do nothing
+"""
+STAGE_SAMPLES = "create temporary table if not exists staged_sample (like live.metric_sample) on commit delete rows"
+# Where two records disagree about an instant, the greater value stands, so that the order of arrival decides nothing.
+INSERT_STAGED = """
+insert into live.metric_sample as stored
+select project_id, call_key, series_key, at, max(value) from pg_temp.staged_sample group by 1, 2, 3, 4
+on conflict (project_id, call_key, series_key, at) do update set value = excluded.value where excluded.value > stored.value
+"""
+MARK_CHANGED = """
+insert into live.call_change (project_id, call_key, series_keys)
+select $1, changed.call_key, changed.series_keys
+from jsonb_to_recordset($2::jsonb) as changed(call_key bigint, series_keys bigint[])
+"""
+
+
+class Ledger:
+    """Collects telemetry and writes it in bulk. ``finish`` must be called before the transaction commits."""
+
+    def __init__(self, connection: asyncpg.Connection, partitions: Partitions, project_id: int) -> None:
+        self.connection = connection
+        self.partitions = partitions
+        self.project_id = project_id
+        self.changed: dict[str, set[int]] = defaultdict(set)
+        self.accepted = 0
+        self._records: dict[tuple[int, int], tuple[str, bytes]] = {}
+        self._events: list[dict[str, Any]] = []
+        self._samples: list[tuple[int, int, int, datetime, float]] = []
+
+    async def add(self, telemetry: Telemetry) -> None:
+        self.accepted += 1
+        call_key = key_of(telemetry.call_id)
+        if telemetry.call_id not in self.changed:
+            self._tell(call_key, "call", {"callId": telemetry.call_id})
+        changed = self.changed[telemetry.call_id]
+        if isinstance(telemetry, SamplesRecord):
+            changed.add(self._add_samples(call_key, telemetry))
+        elif isinstance(telemetry, EventRecord):
+            self._add_event(call_key, telemetry)
+        else:
+            body = telemetry.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"call_id", "type"})
+            if not body.get("version"):
+                body.pop("version", None)
+            self._tell(call_key, telemetry.type, body)
+        if len(self._samples) >= FLUSH_SAMPLES or len(self._records) + len(self._events) >= FLUSH_ROWS:
+            await self._flush()
+
+    async def finish(self) -> None:
+        await self._flush()
+        changes = [{"call_key": key_of(call_id), "series_keys": sorted(keys)} for call_id, keys in self.changed.items()]
+        if changes:
+            await self.connection.execute(MARK_CHANGED, self.project_id, _text(changes))
+
+    def _tell(self, call_key: int, kind: str, body: dict[str, Any]) -> None:
+        text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+        self._records[call_key, digest(kind.encode() + text)] = (kind, text)
+
+    def _add_samples(self, call_key: int, samples: SamplesRecord) -> int:
+        body = {
+            name: value
+            for name, value in (
+                ("metric", samples.metric),
+                ("media", samples.media),
+                ("direction", samples.direction),
+                ("participantId", samples.participant_id),
+                ("connectionId", samples.connection_id),
+                ("streamId", samples.stream_id),
+                ("subscriberId", samples.subscriber_id),
+            )
+            if value is not None
+        }
+        key = series_key(body, key_of)
+        self._tell(call_key, "series", body)
+        project_id, microsecond = self.project_id, timedelta(microseconds=1)
+        self._samples += [
+            (project_id, call_key, key, _EPOCH + round(at * 1000) * microsecond, value)
+            for at, value in zip(samples.times, samples.values, strict=True)
+        ]
+        return key
+
+    def _add_event(self, call_key: int, event: EventRecord) -> None:
+        told = event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"call_id", "type", "version"})
+        self._events.append(
+            {
+                "call_key": call_key,
+                "at": event.at,
+                "event_key": digest(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)),
+                "category": event.category,
+                "name": event.name,
+                "severity": event.severity,
+                "outcome": event.outcome,
+                "code": event.code,
+                "subcode": event.subcode,
+                "message": event.message,
+                "payload": event.payload,
+                "duration_ms": event.duration_ms,
+                "participant_key": key_of("participant", event.participant_id) if event.participant_id else None,
+                "connection_key": key_of("connection", event.connection_id) if event.connection_id else None,
+                "stream_key": key_of("stream", event.stream_id) if event.stream_id else None,
+            }
+        )
+        if event.participant_id:
+            self._tell(call_key, "mention", {"participantId": event.participant_id})
+
+    async def _flush(self) -> None:
+        if self._records:
+            keys, values = list(self._records), list(self._records.values())
+            columns = [[call for call, _ in keys], [key for _, key in keys], [kind for kind, _ in values]]
+            await self.connection.execute(INSERT_RECORDS, self.project_id, *columns, [body.decode() for _, body in values])
+            self._records.clear()
+        if self._events:
+            await self.partitions.ensure("event", {event["at"] for event in self._events})
+            await self.connection.execute(INSERT_EVENTS, self.project_id, _text(self._events))
+            self._events.clear()
+        if self._samples:
+            await self.partitions.ensure("metric_sample", {sample[3] for sample in self._samples})
+            await self._insert_samples(self._samples)
+            self._samples = []
+
+    async def _insert_samples(self, samples: list[tuple[int, int, int, datetime, float]]) -> None:
+        """COPY, which is fast and refuses duplicates; with any, once more by way of a staging table."""
+        try:
+            async with self.connection.transaction():
+                await self._copy("metric_sample", samples, schema="live")
+        except asyncpg.UniqueViolationError:
+            await self.connection.execute(STAGE_SAMPLES)
+            await self._copy("staged_sample", samples)
+            await self.connection.execute(INSERT_STAGED)
+            await self.connection.execute("truncate pg_temp.staged_sample")
+
+    async def _copy(self, table: str, samples: Iterable[tuple[Any, ...]], schema: str | None = None) -> None:
+        await self.connection.copy_records_to_table(table, records=samples, columns=SAMPLE_COLUMNS, schema_name=schema)
+
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value).decode()

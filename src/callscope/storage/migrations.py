@@ -1,0 +1,61 @@
+"""Migrations: numbered SQL files, each applied once, in order, by one process at a time."""
+
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+
+import asyncpg
+
+from callscope.storage.timeseries import has_timescale, install_timescale, make_hypertables, partitioned
+
+_LOCK = 0x63616C6C_6D696772
+_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
+
+
+@dataclass(frozen=True)
+class Migration:
+    number: int
+    name: str
+    sql: str
+
+
+def migrations() -> list[Migration]:
+    found = [
+        Migration(int(match[1]), match[2], file.read_text())
+        for file in files("callscope.storage").joinpath("migrations").iterdir()
+        if (match := _NAME.fullmatch(file.name))
+    ]
+    return sorted(found, key=lambda migration: migration.number)
+
+
+async def applied(connection: asyncpg.Connection) -> set[int]:
+    """Numbers of the migrations that the database has."""
+    if not await connection.fetchval("select to_regclass('public.callscope_migration') is not null"):
+        return set()
+    return {row["number"] for row in await connection.fetch("select number from public.callscope_migration")}
+
+
+async def migrate(connection: asyncpg.Connection) -> list[Migration]:
+    """Bring the database up to date; returns what was applied. Each file is a transaction of its own."""
+    await connection.execute("select pg_advisory_lock($1)", _LOCK)
+    try:
+        await connection.execute(
+            "create table if not exists public.callscope_migration"
+            " (number integer primary key, name text not null, applied_at timestamptz not null default now())"
+        )
+        known = await applied(connection)
+        pending = [migration for migration in migrations() if migration.number not in known]
+        if pending and not known:
+            await install_timescale(connection)
+        timescale = await has_timescale(connection)
+        for migration in pending:
+            async with connection.transaction():
+                await connection.execute(partitioned(migration.sql, timescale=timescale))
+                if timescale and "time-partitioned" in migration.sql:
+                    await make_hypertables(connection, "live")
+                await connection.execute(
+                    "insert into public.callscope_migration (number, name) values ($1, $2)", migration.number, migration.name
+                )
+        return pending
+    finally:
+        await connection.execute("select pg_advisory_unlock($1)", _LOCK)
