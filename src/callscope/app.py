@@ -22,27 +22,41 @@ from callscope.web.playground import playground_routes
 
 
 def create_app(database_url: str, *, pool_size: int = 16) -> Starlette:
-    """The server on a migrated database. Its background settles what is ingested."""
-    services: dict[str, object] = {}
+    """The server on a migrated database. In its background it settles what is ingested."""
+    pool = Pool(database_url, size=pool_size)
+    keyring = Keyring(pool)
+    settler = Settler(database_url)
+    graphql = GraphQLEndpoint(engine(), pool, keyring)
+    ingest = IngestEndpoint(pool, Partitions(database_url), keyring, settler.changed)
+    health = HealthEndpoint(database_url)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            pool = await stack.enter_async_context(Pool.open(database_url, size=pool_size))
-            keyring = Keyring(pool)
-            settler = Settler(database_url)
-            services["graphql"] = GraphQLEndpoint(engine(), pool, keyring)
-            services["ingest"] = IngestEndpoint(pool, Partitions(database_url), keyring, settler.changed)
+            await stack.enter_async_context(pool)
             settling = asyncio.create_task(settler.run())
-            try:
-                yield
-            finally:
-                settling.cancel()
-                with suppress(asyncio.CancelledError):
-                    await settling
+            stack.push_async_callback(_cancelled, settling)
+            yield
 
-    async def graphql(request: Request) -> Response:
-        endpoint = services["graphql"]
-        assert isinstance(endpoint, GraphQLEndpoint)  # noqa: S101
-        return await endpoint.answer(request)
-    return Starlette(lifespan=lifespan)
+    return Starlette(
+        routes=[
+            Route("/graphql", graphql.answer, methods=["GET", "POST"]),
+            Route("/ingest", ingest.native, methods=["POST"]),
+            Route("/ingest/{source}", ingest.source, methods=["POST"]),
+            Route("/telemetry.schema.json", telemetry_schema),
+            Route("/health/live", health.live),
+            Route("/health/ready", health.ready),
+            *playground_routes(),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def telemetry_schema(_: Request) -> Response:
+    return JSONResponse(json_schema(), media_type="application/schema+json")
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,18 +1,21 @@
 """Takes telemetry in: each row is accepted or refused with a reason, and what is accepted is durable when this returns."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import orjson
 from pydantic import ValidationError
 
+from callscope.simulation import CallPlan, simulate_call
 from callscope.storage.ledger import Ledger
 from callscope.storage.timeseries import Partitions
 from callscope.telemetry import TELEMETRY, Telemetry
+
+Row = TypeVar("Row")
 
 BATCH = 500
 MAX_LINE_BYTES = 16 * 2**20
@@ -88,7 +91,25 @@ async def ingest(
     return receipt
 
 
-async def in_batches(rows: Iterator[Telemetry]) -> AsyncIterator[list[Telemetry]]:
+async def in_batches(rows: Iterator[Row]) -> AsyncIterator[list[Row]]:
     """Rows of a pure source, read in a thread so that the server goes on answering meanwhile."""
     while batch := await asyncio.to_thread(lambda: list(islice(rows, BATCH))):
         yield batch
+
+
+async def ingest_plans(
+    connection: asyncpg.Connection,
+    database_url: str,
+    project_id: int,
+    plans: Iterable[CallPlan],
+    advance: Callable[[], None] = lambda: None,
+) -> Receipt:
+    """Simulate calls straight into the tables, in one transaction."""
+
+    async def batches() -> AsyncIterator[list[Telemetry]]:
+        for plan in plans:
+            async for batch in in_batches(simulate_call(plan)):
+                yield batch
+            advance()
+
+    return await ingest(connection, Partitions(database_url), project_id, batches())

@@ -484,7 +484,8 @@ def test_copies_are_kept_and_discarded(private_program):
     assert set(cache.iterdir()) == {second, being_made}
     moved = private_program.with_name("moved")
     private_program.rename(moved)
-    assert set(cache.iterdir()) == {reach(moved), being_made}
+    third = reach(moved)
+    assert set(cache.iterdir()) == {third, being_made}
 
 
 @as_root

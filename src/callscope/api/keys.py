@@ -68,6 +68,13 @@ def _hash(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
+async def project_of(connection: asyncpg.Connection, name: str) -> int:
+    """The id of a project, which is made where it does not exist."""
+    await connection.execute("insert into callscope.project (name) values ($1) on conflict do nothing", name)
+    project_id: int = await connection.fetchval("select project_id from callscope.project where name = $1", name)
+    return project_id
+
+
 async def create(
     connection: asyncpg.Connection, project: str, name: str, scopes: frozenset[Scope] = frozenset(Scope)
 ) -> tuple[str, int]:
@@ -77,8 +84,7 @@ async def create(
     """
     key = generate()
     async with connection.transaction():
-        await connection.execute("insert into callscope.project (name) values ($1) on conflict do nothing", project)
-        project_id: int = await connection.fetchval("select project_id from callscope.project where name = $1", project)
+        project_id = await project_of(connection, project)
         await connection.execute(
             "insert into callscope.api_key (project_id, name, secret_hash, last_four, scopes) values ($1, $2, $3, $4, $5)",
             project_id,
@@ -110,6 +116,20 @@ async def revoke(connection: asyncpg.Connection, project: str, key_id: int) -> b
     return str(result).endswith(" 1")
 
 
+async def grant_of(connection: asyncpg.Connection, key: str) -> Grant | None:
+    """What a key opens, asked of the database; None where it opens nothing."""
+    return await _look_up(connection, _hash(key)) if is_well_formed(key) else None
+
+
+async def _look_up(connection: asyncpg.Connection, secret: bytes) -> Grant | None:
+    row = await connection.fetchrow(
+        "update callscope.api_key set last_used_at = now() where secret_hash = $1 and revoked_at is null"
+        " returning key_id, project_id, scopes, expires_at",
+        secret,
+    )
+    return None if row is None else Grant(row["key_id"], row["project_id"], frozenset(row["scopes"]), row["expires_at"])
+
+
 class Keyring:
     """Looks keys up, and remembers the answer for a few seconds: so long can a revoked key still open."""
 
@@ -130,7 +150,7 @@ class Keyring:
         now = time.monotonic()
         known = self._known.get(secret)
         if known is None or known[0] < now:
-            known = (now + self.REMEMBER_SECONDS, await self._look_up(secret))
+            known = (now + self.REMEMBER_SECONDS, await self._pool.read(lambda connection: _look_up(connection, secret)))
             self._known[secret] = known
             if len(self._known) > self.CAPACITY:
                 self._known.popitem(last=False)
@@ -138,13 +158,3 @@ class Keyring:
         if grant is not None and grant.expires_at is not None and grant.expires_at <= datetime.now(UTC):
             return None
         return grant
-
-    async def _look_up(self, secret: bytes) -> Grant | None:
-        statement = (
-            "update callscope.api_key set last_used_at = now() where secret_hash = $1 and revoked_at is null"
-            " returning key_id, project_id, scopes, expires_at"
-        )
-        row = await self._pool.read(lambda connection: connection.fetchrow(statement, secret))
-        if row is None:
-            return None
-        return Grant(row["key_id"], row["project_id"], frozenset(row["scopes"]), row["expires_at"])

@@ -61,46 +61,34 @@ class Client(NamedTuple):
     camera: str
 
 
-CHROMIUM = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36"
+def _chromium(system: str, version: int, suffix: str = "") -> str:
+    return f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0 Safari/537.36{suffix}"
+
+
+def _firefox(system: str, version: str) -> str:
+    return f"Mozilla/5.0 ({system}; rv:{version}) Gecko/20100101 Firefox/{version}"
+
+
+def _safari(system: str, version: str) -> str:
+    return f"Mozilla/5.0 ({system}) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/{version}"
+
+
 WINDOWS, MAC, LINUX = "Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7", "X11; Linux x86_64"
-SAFARI = "Mozilla/5.0 ({}) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/{} Safari/605.1.15"
-FIREFOX = "Mozilla/5.0 ({0}; rv:{1}) Gecko/20100101 Firefox/{1}"
+CHROME_WINDOWS, CHROME_MAC, CHROME_LINUX = _chromium(WINDOWS, 141), _chromium(MAC, 141), _chromium(LINUX, 139)
+EDGE = _chromium(WINDOWS, 140, " Edg/140.0.0.0")
+FIREFOX_WINDOWS, FIREFOX_LINUX = _firefox(WINDOWS, "143.0"), _firefox(LINUX, "140.0")
+SAFARI_MAC = _safari(MAC, "18.6") + " Safari/605.1.15"
+SAFARI_PHONE = _safari("iPhone; CPU iPhone OS 18_6 like Mac OS X", "26.0") + " Mobile/15E148 Safari/604.1"
 
 BROWSERS = (
-    Client(
-        "Chrome", "141", "Windows", "11", "ThinkPad X1", CHROMIUM.format(WINDOWS, 141), "Jabra Evolve2 65", "Integrated Camera"
-    ),
-    Client(
-        "Chrome", "141", "macOS", "15.6", "MacBook Pro", CHROMIUM.format(MAC, 141), "MacBook Pro Microphone", "FaceTime HD Camera"
-    ),
-    Client("Chrome", "139", "Linux", "6.8", "Dell XPS 13", CHROMIUM.format(LINUX, 139), "Built-in Audio", "Logitech BRIO"),
-    Client(
-        "Edge",
-        "140",
-        "Windows",
-        "11",
-        "Surface Laptop",
-        CHROMIUM.format(WINDOWS, 140) + " Edg/140.0.0.0",
-        "Poly Voyager",
-        "Surface Camera",
-    ),
-    Client(
-        "Firefox", "143.0", "Windows", "10", "HP EliteBook", FIREFOX.format(WINDOWS, "143.0"), "Realtek Audio", "HP HD Camera"
-    ),
-    Client(
-        "Firefox", "140.0", "Linux", "6.8", "Framework 13", FIREFOX.format(LINUX, "140.0"), "Family 17h HD Audio", "Logitech C920"
-    ),
-    Client("Safari", "18.6", "macOS", "15.6", "MacBook Air", SAFARI.format(MAC, "18.6"), "AirPods Pro", "FaceTime HD Camera"),
-    Client(
-        "Safari",
-        "26.0",
-        "iOS",
-        "26.0",
-        "iPhone 15",
-        SAFARI.format("iPhone; CPU iPhone OS 18_6 like Mac OS X", "26.0"),
-        "iPhone",
-        "Front",
-    ),
+    Client("Chrome", "141", "Windows", "11", "ThinkPad X1", CHROME_WINDOWS, "Jabra Evolve2 65", "Integrated Camera"),
+    Client("Chrome", "141", "macOS", "15.6", "MacBook Pro", CHROME_MAC, "MacBook Pro Microphone", "FaceTime HD Camera"),
+    Client("Chrome", "139", "Linux", "6.8", "Dell XPS 13", CHROME_LINUX, "Built-in Audio", "Logitech BRIO"),
+    Client("Edge", "140", "Windows", "11", "Surface Laptop", EDGE, "Poly Voyager", "Surface Camera"),
+    Client("Firefox", "143.0", "Windows", "10", "HP EliteBook", FIREFOX_WINDOWS, "Realtek Audio", "HP HD Camera"),
+    Client("Firefox", "140.0", "Linux", "6.8", "Framework 13", FIREFOX_LINUX, "Family 17h HD Audio", "Logitech C920"),
+    Client("Safari", "18.6", "macOS", "15.6", "MacBook Air", SAFARI_MAC, "AirPods Pro", "FaceTime HD Camera"),
+    Client("Safari", "26.0", "iOS", "26.0", "iPhone 15", SAFARI_PHONE, "iPhone Microphone", "Front Camera"),
 )
 NATIVES = (
     Client(None, None, "iOS", "18.6", "iPhone 16", None, "iPhone Microphone", "Front Camera"),

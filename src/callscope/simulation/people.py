@@ -116,7 +116,7 @@ def _sdk(platform: Platform, kind: EndpointKind, client: Client, dice: Dice) -> 
 def _devices(client: Client) -> list[MediaDevice]:
     return [
         MediaDevice(kind=DeviceKind.MICROPHONE, label=client.microphone, is_selected=True),
-        MediaDevice(kind=DeviceKind.SPEAKER, label=f"{client.microphone} (output)", is_selected=True),
+        MediaDevice(kind=DeviceKind.SPEAKER, label=f"{client.device} Speaker", is_selected=True),
         MediaDevice(kind=DeviceKind.CAMERA, label=client.camera, is_selected=True),
     ]
 

@@ -5,6 +5,7 @@ from operator import itemgetter
 from typing import Any
 
 from callscope.simulation.diagnostics import diagnostics
+from callscope.simulation.plan import CallPlan
 from callscope.simulation.platforms import WORDS, Words
 from callscope.simulation.timeline import Publication, Subscription, Timeline, Visit
 from callscope.telemetry import (
@@ -47,7 +48,7 @@ def _records(timeline: Timeline) -> Iterator[Told]:
             yield from _participant(plan.call_id, visit)
         yield from _visit(plan.call_id, words, visit)
     for publication in timeline.publications:
-        yield from _publication(plan.call_id, words, publication)
+        yield from _publication(plan, words, publication)
     for subscription in timeline.subscriptions:
         yield from _subscription(plan.call_id, words, subscription)
     yield from diagnostics(timeline)
@@ -155,11 +156,11 @@ def _visit(call_id: str, words: Words, visit: Visit) -> Iterator[Told]:
         yield steps.step(visit.ended, words.disconnected, payload={"reason": words.left})
 
 
-def _publication(call_id: str, words: Words, publication: Publication) -> Iterator[Told]:
+def _publication(plan: CallPlan, words: Words, publication: Publication) -> Iterator[Told]:
     visit, person = publication.visit, publication.visit.person
-    steps = Steps(call_id, visit, EventCategory.STREAM, publication.stream_id)
+    steps = Steps(plan.call_id, visit, EventCategory.STREAM, publication.stream_id)
     ids = {
-        "call_id": call_id,
+        "call_id": plan.call_id,
         "stream_id": publication.stream_id,
         "connection_id": visit.connection_id,
         "participant_id": person.participant_id,
@@ -178,7 +179,7 @@ def _publication(call_id: str, words: Words, publication: Publication) -> Iterat
             source=publication.source,
             has_audio=publication.has_audio,
             has_video=publication.has_video,
-            is_scalable=publication.has_video and publication.source is not StreamSource.SCREEN,
+            is_scalable=publication.source is StreamSource.CAMERA and plan.people > 2,
             audio_codec=publication.audio_codec,
             video_codec=publication.video_codec,
             attempted_at=from_milliseconds(publication.attempted),

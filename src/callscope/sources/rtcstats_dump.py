@@ -181,7 +181,7 @@ class Dump:
                 self.blocks.add(((connection, None), metric, Media.CONNECTION, direction), seen.at, value)
 
     def _measure_flow(self, connection: Connection, flow: Flow, changes: list[Change], at: float) -> None:
-        if self._is_suspended(connection) and not any(change.packets for change in changes):
+        if flow.label == MIXED or (self._is_suspended(connection) and not any(change.packets for change in changes)):
             return
         direction = Direction.PUBLISH if flow.is_sent else Direction.SUBSCRIBE
         for metric, value in interval(changes).items():

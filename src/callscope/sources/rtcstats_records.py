@@ -2,7 +2,7 @@
 
 call: the room's name. participant: the endpoint id, which Jitsi gives anew whenever a page joins. connection: participant and the
 trace's name for it. stream: see ``jitsi.stream_id``; where nothing names it, the receiver's connection and the SSRC. subscriber:
-connection and stream. A publisher whom nothing names is one unknown participant for each peer connection.
+connection and stream. A publisher whom nothing names is, in p2p, the peer of that connection, and else the call's one ``unknown``.
 
 What a client says of itself has version 1, and what it says of others version 0, so that each stands for its own.
 """
@@ -117,7 +117,7 @@ class Records:
     def _name_received(self, connection: Connection, flow: Flow) -> Names:
         here = self._connection_id(connection)
         if flow.label == MIXED:
-            return Names(_identifier(here, f"bridge-{flow.kind}"), _identifier(here, "bridge"), EndpointKind.SERVER)
+            return Names(_identifier(here, f"bridge-{flow.kind}"), "bridge", EndpointKind.SERVER)
         label = Label.of(flow.label or "")
         owner = next((self._dump.owners[ssrc] for ssrc in sorted(flow.ssrcs) if ssrc in self._dump.owners), None)
         endpoint = label.endpoint if label else owner or (connection.peer if connection.is_p2p else None)
@@ -127,7 +127,9 @@ class Records:
             stream = _identifier(flow.track)
         else:
             stream = _identifier(here, f"{flow.kind}-{min(flow.ssrcs)}")
-        return Names(stream, _identifier(endpoint) if endpoint else _identifier(here, "remote"))
+        if endpoint is None:
+            return Names(stream, _identifier(here, "peer") if connection.is_p2p else "unknown")
+        return Names(stream, _identifier(endpoint))
 
     def _call(self) -> CallRecord:
         """Routed or relayed is whichever way carried more."""
@@ -140,13 +142,13 @@ class Records:
 
     def _participant(self) -> ParticipantRecord:
         identity = self._dump.identity
-        user_agent = clean(identity.info.get("userAgent"), 1000)
+        user_agent = _short(identity.info.get("userAgent"), 1000)
         devices = [MediaDevice(kind=kind, label=clean(label), is_selected=True) for kind, label in self._dump.devices]
         return ParticipantRecord(
             call_id=self.call_id,
             version=OWN,
             participant_id=self.participant_id,
-            display_name=(text(identity.facts.get("displayName")) or "").replace("\x00", "")[:300] or None,
+            display_name=_short(identity.facts.get("displayName"), 300),
             kind=EndpointKind.BROWSER,
             system=system(user_agent) if user_agent else None,
             sdk=identity.sdk,
@@ -235,6 +237,10 @@ class Records:
             values=block.values.tolist(),
             **subject,
         )
+
+
+def _short(value: Any, length: int) -> str | None:
+    return (text(value) or "").replace("\x00", "")[:length] or None
 
 
 def _identifier(*parts: str) -> str:

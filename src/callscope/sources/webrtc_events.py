@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from callscope.sources.jitsi import MIXED, Tracks
-from callscope.sources.webrtc_counters import number, text
+from callscope.sources.webrtc_counters import instant, number, text
 from callscope.vocabulary import EventCategory, Outcome, Severity
 
 MAX_TEXT = 300
@@ -19,6 +19,7 @@ MAX_ITEMS = 50
 _ADDRESS = re.compile(
     r"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}(?:\.\d{1,3}){0,3}|[\w-]{1,63}\.local)(?!\w)"
 )
+_SDP = re.compile(r"(?:\b[a-z]=|candidate:).*", re.DOTALL)
 _CANDIDATE = re.compile(r"candidate:\S+ \d+ (\w{1,10}) \d+ \S+ \d+ typ (\w{1,10})")
 _FAILURE = "OnFailure"
 
@@ -36,10 +37,10 @@ class Meaning:
 
 
 def clean(value: Any, length: int = MAX_TEXT) -> str | None:
-    """Text fit to be stored: not too long, without NUL characters, and without network addresses."""
+    """Text fit to be stored: not too long, without NUL characters, network addresses and pieces of SDP."""
     if not isinstance(value, str):
         return None
-    return _ADDRESS.sub("[address]", value[:length].replace("\x00", "")) or None
+    return _SDP.sub("[sdp]", _ADDRESS.sub("[address]", value[:length].replace("\x00", ""))) or None
 
 
 def meaning(name: str, data: Any, *, is_of_page: bool) -> Meaning | None:
@@ -103,7 +104,8 @@ def _tracks(category: EventCategory) -> Callable[[Any], Meaning | None]:
         if told.stream == MIXED:
             return None
         tracks = [{"kind": kind, "id": clean(track)} for kind, track in told.tracks[:MAX_ITEMS]]
-        return Meaning(category, payload={"stream": clean(told.stream), "tracks": tracks})
+        stream = clean(told.stream)
+        return Meaning(category, payload={"tracks": tracks} | ({"stream": stream} if stream else {}))
 
     return read
 
@@ -152,8 +154,8 @@ def _channel(data: Any) -> Meaning:
 
 def _conference_start(data: Any) -> Meaning | None:
     # Clients send a zero when they leave.
-    started_at = number(data)
-    return Meaning(EventCategory.OTHER, payload={"timestamp": started_at}) if started_at else None
+    started_at = instant(data)
+    return Meaning(EventCategory.OTHER, payload={"timestamp": int(started_at)}) if started_at else None
 
 
 _KNOWN: dict[str, Callable[[Any], Meaning | None]] = {

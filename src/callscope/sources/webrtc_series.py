@@ -143,7 +143,10 @@ def _pictures(flowing: list[Change]) -> dict[Metric, float | None]:
 
 
 def _frame_rate(change: Change) -> float | None:
-    return change.rtp.frame_rate if change.frames is None else change.frames / change.seconds
+    # Encoders count a frame for each spatial layer.
+    if change.frames is None or (change.rtp.is_sent and change.frames and change.rtp.frame_rate):
+        return change.rtp.frame_rate
+    return change.frames / change.seconds
 
 
 def _buffer_ms(change: Change) -> float | None:

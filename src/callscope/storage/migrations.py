@@ -35,6 +35,12 @@ async def applied(connection: asyncpg.Connection) -> set[int]:
     return {row["number"] for row in await connection.fetch("select number from public.callscope_migration")}
 
 
+async def pending(connection: asyncpg.Connection) -> list[Migration]:
+    """What the database lacks."""
+    known = await applied(connection)
+    return [migration for migration in migrations() if migration.number not in known]
+
+
 async def migrate(connection: asyncpg.Connection) -> list[Migration]:
     """Bring the database up to date; returns what was applied. Each file is a transaction of its own."""
     await connection.execute("select pg_advisory_lock($1)", _LOCK)
@@ -43,12 +49,11 @@ async def migrate(connection: asyncpg.Connection) -> list[Migration]:
             "create table if not exists public.callscope_migration"
             " (number integer primary key, name text not null, applied_at timestamptz not null default now())"
         )
-        known = await applied(connection)
-        pending = [migration for migration in migrations() if migration.number not in known]
-        if pending and not known:
+        missing = await pending(connection)
+        if missing and missing[0].number == 1:
             await install_timescale(connection)
         timescale = await has_timescale(connection)
-        for migration in pending:
+        for migration in missing:
             async with connection.transaction():
                 await connection.execute(partitioned(migration.sql, timescale=timescale))
                 if timescale and "time-partitioned" in migration.sql:
@@ -56,6 +61,6 @@ async def migrate(connection: asyncpg.Connection) -> list[Migration]:
                 await connection.execute(
                     "insert into public.callscope_migration (number, name) values ($1, $2)", migration.number, migration.name
                 )
-        return pending
+        return missing
     finally:
         await connection.execute("select pg_advisory_unlock($1)", _LOCK)

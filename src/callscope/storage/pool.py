@@ -20,19 +20,14 @@ async def connect(database_url: str) -> asyncpg.Connection:
 
 
 class Pool:
-    """The server's connections."""
+    """The server's connections, open between ``async with``. It opens without a database too: requests then fail, not it."""
 
     RESTARTED = (asyncpg.ConnectionDoesNotExistError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError)
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, database_url: str, *, size: int) -> AsyncIterator["Pool"]:
-        pool = await asyncpg.create_pool(
+    def __init__(self, database_url: str, *, size: int) -> None:
+        self._pool = asyncpg.create_pool(
             database_url,
-            min_size=1,
+            min_size=0,
             max_size=size,
             reset=_keep_session,
             statement_cache_size=500,
@@ -40,10 +35,13 @@ class Pool:
             max_cacheable_statement_size=0,
             server_settings={**SESSION, "statement_timeout": str(STATEMENT_TIMEOUT_MS)},
         )
-        try:
-            yield cls(pool)
-        finally:
-            pool.terminate()
+
+    async def __aenter__(self) -> "Pool":
+        await self._pool
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._pool.terminate()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
