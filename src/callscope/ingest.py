@@ -102,7 +102,7 @@ async def ingest_plans(
     database_url: str,
     project_id: int,
     plans: Iterable[CallPlan],
-    advance: Callable[[], None] = lambda: None,
+    advance: Callable[[], object] = lambda: None,
 ) -> Receipt:
     """Simulate calls straight into the tables, in one transaction."""
 

@@ -35,7 +35,7 @@ TOLD_BY = {
 
 
 async def settle_pending(
-    connection: asyncpg.Connection, *, project_id: int | None = None, settled: Callable[[], None] = lambda: None
+    connection: asyncpg.Connection, *, project_id: int | None = None, settled: Callable[[], object] = lambda: None
 ) -> int:
     """Settle every call that is marked as changed; returns how many. ``settled`` is called after each."""
     count = 0
@@ -81,8 +81,10 @@ class _Settlement:
         settings = await tables.settings()
         idle = timedelta(minutes=settings["meeting_idle_minutes"])
         found = meetings(catalog.connections.values(), last_active_at, idle)
-        for media in [*catalog.streams.values(), *catalog.subscribers.values()]:
-            media.meeting_number = catalog.connections[media.connection_key].meeting_number
+        for stream in catalog.streams.values():
+            stream.meeting_number = catalog.connections[stream.connection_key].meeting_number
+        for subscriber in catalog.subscribers.values():
+            subscriber.meeting_number = catalog.connections[subscriber.connection_key].meeting_number
         await tables.store("connection", [asdict(row) for row in catalog.connections.values()])
         await tables.store("stream", [asdict(row) for row in catalog.streams.values()])
         await tables.store("subscriber", [asdict(row) for row in catalog.subscribers.values()])

@@ -209,6 +209,19 @@ async def test_killed_owner_leaves_servers_to_the_next(home):
     assert stopped(home)
 
 
+def test_servers_about_to_stop_are_not_joined(home):
+    with holder(home) as starter:
+        starter.stdout.readline()
+        kill(starter)
+    before = pids(home)
+    for name in ("postgres", "valkey"):  # as a process leaves it that is killed while it stops them
+        (home / name / "stopping").touch()
+    with embedded_servers(home, durable=False) as endpoints:
+        assert not set(pids(home)) & set(before)
+        assert ping(endpoints.redis_url)
+    assert stopped(home)
+
+
 async def test_killed_initdb_is_redone(data_dir):
     with holder(data_dir) as starter:
         wait_until((data_dir / "postgres/data.new/base").exists)

@@ -251,7 +251,8 @@ class _Builder:
             if entry not in latest or rank > latest[entry][0]:
                 latest[entry] = (rank, body)
         return [
-            {column: body.get(name) for name, column in TOTALS_FIELDS.items()} for _, (_, body) in sorted(latest.items(), key=_first)
+            {column: body.get(name) for name, column in TOTALS_FIELDS.items()}
+            for _, (_, body) in sorted(latest.items(), key=_first)
         ]
 
     def _totals_by(self, owner: str) -> dict[str, list[Body]]:
@@ -277,7 +278,7 @@ class _Builder:
             stream_key=subscriber.stream_key if subscriber is not None else stream.stream_key if stream is not None else None,
             subscriber_key=subscriber.subscriber_key if subscriber is not None else None,
             metric=body["metric"],
-            unit=Metric(body["metric"]).unit,
+            unit=Metric[body["metric"]].unit,
             media=body["media"],
             direction=body["direction"],
         )
@@ -316,5 +317,3 @@ def _outcome(succeeded: datetime | None, failed: datetime | None) -> str:
 def _error(body: Body) -> dict[str, Any]:
     error = body.get("error", {})
     return {"error_code": error.get("code"), "error_subcode": error.get("subcode"), "error_message": error.get("message")}
-
-

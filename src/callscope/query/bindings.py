@@ -215,9 +215,7 @@ DEFAULT_PAGE = 50
 MAX_PAGE = 1000
 
 PAGE_ARGUMENTS = [
-    Argument(
-        "first", int | None, f"How many from the start, 0 to {MAX_PAGE}; {DEFAULT_PAGE} without first and last."
-    ),
+    Argument("first", int | None, f"How many from the start, 0 to {MAX_PAGE}; {DEFAULT_PAGE} without first and last."),
     Argument("after", str | None, "Only what follows this cursor."),
     Argument("last", int | None, f"How many from the end, 0 to {MAX_PAGE}; not together with first."),
     Argument("before", str | None, "Only what precedes this cursor."),

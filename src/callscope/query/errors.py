@@ -20,7 +20,6 @@ class ErrorCode(StrEnum):
     INTERNAL = "INTERNAL"
 
 
-
 class RequestError(Exception):
     """The request is refused before anything ran. ``errors`` are in GraphQL's form, each with a code.
 

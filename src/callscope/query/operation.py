@@ -49,7 +49,9 @@ class Plan:
     fields: list[tuple[str, bytes | Introspection | Statement]]
 
     async def run(self, connection: Connection, project_id: int, variables: VariableValues) -> bytes:
-        given = [part.parameters.evaluate(project_id, variables) if isinstance(part, Statement) else None for _, part in self.fields]
+        given = [
+            part.parameters.evaluate(project_id, variables) if isinstance(part, Statement) else None for _, part in self.fields
+        ]
         parts = []
         for (key, part), values in zip(self.fields, given, strict=True):
             if isinstance(part, Statement):

@@ -95,5 +95,3 @@ class Event(Node):
 def events(description: str, *, where: str | None = None) -> Any:
     order = Order((("at", "timestamptz"),))
     return many(description, where=where, filter=EventFilter, order=order, orders={"AT": order}, order_input=EventOrder)
-
-

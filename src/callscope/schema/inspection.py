@@ -73,9 +73,7 @@ class DataWarning:
 
 @strawberry.type(description="How complete and how fresh the answer is: no data is never read as no problem.")
 class Freshness:
-    last_telemetry_at: datetime | None = column(
-        "last_telemetry_at", "The last instant that telemetry of this stretch tells of."
-    )
+    last_telemetry_at: datetime | None = column("last_telemetry_at", "The last instant that telemetry of this stretch tells of.")
     derived_at: datetime | None = column(
         "derived_at", "When the derived figures (meetings, statistics, issues) were last brought up to date."
     )

@@ -76,7 +76,7 @@ class Query:
 
 
 SCHEMA = strawberry.Schema(query=Query, config=StrawberryConfig(scalar_map={datetime: DATE_TIME}))
-CORE_SCHEMA = SCHEMA._schema  # noqa: SLF001 - Strawberry keeps graphql-core's schema private; the compiler needs it
+CORE_SCHEMA = SCHEMA._schema
 
 
 def engine() -> Engine:

@@ -74,8 +74,7 @@ class Series:
             yield SamplesRecord(metric=metric, values=values, **common)
 
     def _add(self, key: str, media: Media, measured: Measured, *, is_received: bool) -> None:
-        totals = self._totals.setdefault((key, media), Totals(is_received))
-        totals.add(measured, self._plan.interval / 1000.0)
+        self._totals.setdefault((key, media), Totals(is_received)).add(measured)
 
     def _ended(self, after: int, until: int) -> Iterator[TotalsRecord]:
         ended: list[tuple[str, Publication | Subscription]] = [(each.stream_id, each) for each in self._timeline.publications]
@@ -84,7 +83,7 @@ class Series:
             if after < subject.ended <= until:
                 for media in (Media.AUDIO, Media.VIDEO, Media.SCREEN):
                     if totals := self._totals.pop((key, media), None):
-                        yield totals.record(self._plan.call_id, subject, media)
+                        yield totals.record(self._plan.call_id, subject, media, self._plan.interval / 1000.0)
 
 
 def _ids(visit: Visit) -> dict[str, str]:

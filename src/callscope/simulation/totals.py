@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from math import fsum
-from operator import mul
 from zlib import crc32
 
 from callscope.simulation.readings import Measured
@@ -13,39 +12,43 @@ from callscope.vocabulary import Media, Metric
 
 @dataclass
 class Totals:
-    """Of one media of one stream (as sent) or subscriber (as received)."""
+    """Of one media of one stream (as sent) or subscriber (as received).
+
+    The counters are whole numbers in the finest unit that samples have, so that it never matters how a call is cut into batches.
+    """
 
     is_received: bool
-    packets: float = 0.0
-    lost: float = 0.0
-    bits: float = 0.0
     samples: int = 0
-    latency: float = 0.0
-    concealed: float = 0.0
-    dropped: float = 0.0
-    frozen: float = 0.0
+    packet_tenths: int = 0
+    lost_thousandths: int = 0
+    bits: int = 0
+    latency_tenths: int = 0
+    concealed_parts: int = 0  # of ten thousand
+    dropped: int = 0
+    frozen_ms: int = 0
 
-    def add(self, measured: Measured, interval: float) -> None:
-        """Takes in a stretch; `interval` is the seconds between its samples."""
+    def add(self, measured: Measured) -> None:
+        """Takes in a stretch; packets, losses and bits are those of a second in each interval."""
         packets, losses = measured[Metric.PACKETS_PER_SECOND], measured[Metric.PACKET_LOSS]
         # Loss is percent of those expected: all that were sent, but more than those that came.
-        if self.is_received:
-            lost = fsum([count * loss / (100.0 - loss) for count, loss in zip(packets, losses, strict=True)])
-        else:
-            lost = fsum(map(mul, packets, losses)) / 100.0
-        self.packets += fsum(packets) * interval
-        self.lost += lost * interval
-        self.bits += fsum(measured[Metric.BITRATE]) * interval
+        came = 1.0 if self.is_received else 0.0
+        lost = [x * y / (100.0 - came * y) * 1000.0 + 0.5 for x, y in zip(packets, losses, strict=True)]
         self.samples += len(packets)
-        self.latency += fsum(measured[Metric.LATENCY])
-        self.concealed += fsum(measured.get(Metric.CONCEALED_RATIO, ()))
-        self.dropped += fsum(measured.get(Metric.FRAMES_DROPPED, ()))
-        self.frozen += fsum(measured.get(Metric.FREEZE_DURATION, ())) / 1000.0
+        self.packet_tenths += round(10.0 * fsum(packets))
+        self.lost_thousandths += sum(map(int, lost))
+        self.bits += round(fsum(measured[Metric.BITRATE]))
+        self.latency_tenths += round(10.0 * fsum(measured[Metric.LATENCY]))
+        self.concealed_parts += round(10_000.0 * fsum(measured.get(Metric.CONCEALED_RATIO, ())))
+        self.dropped += round(fsum(measured.get(Metric.FRAMES_DROPPED, ())))
+        self.frozen_ms += round(fsum(measured.get(Metric.FREEZE_DURATION, ())))
 
-    def record(self, call_id: str, subject: Publication | Subscription, media: Media) -> TotalsRecord:
+    def record(self, call_id: str, subject: Publication | Subscription, media: Media, interval: float) -> TotalsRecord:
+        """The counters as a source tells them; `interval` is the seconds between samples."""
         publication = subject if isinstance(subject, Publication) else subject.publication
-        expected = self.packets + self.lost if self.is_received else self.packets
+        packets, lost = self.packet_tenths * interval / 10.0, self.lost_thousandths * interval / 1000.0
+        expected = packets + lost if self.is_received else packets
         is_audio = media is Media.AUDIO
+        is_heard, is_seen = self.is_received and is_audio, self.is_received and not is_audio
         return TotalsRecord(
             call_id=call_id,
             stream_id=None if self.is_received else publication.stream_id,
@@ -54,12 +57,12 @@ class Totals:
             ssrc=crc32(f"{publication.stream_id}/{media}".encode()),
             at=from_milliseconds(subject.ended),
             codec=publication.audio_codec if is_audio else publication.video_codec,
-            packets=round(self.packets),
-            packets_lost=round(self.lost),
-            packet_loss_percent=round(100.0 * self.lost / expected, 3) if expected else None,
-            bytes=round(self.bits / 8.0),
-            concealed_percent=round(100.0 * self.concealed / self.samples, 3) if self.is_received and is_audio else None,
-            frames_dropped=round(self.dropped) if self.is_received and not is_audio else None,
-            freeze_seconds=round(self.frozen, 3) if self.is_received and not is_audio else None,
-            round_trip_time_ms=None if self.is_received else round(2.0 * self.latency / self.samples, 1),
+            packets=round(packets),
+            packets_lost=round(lost),
+            packet_loss_percent=round(100.0 * lost / expected, 3) if expected else None,
+            bytes=round(self.bits * interval / 8.0),
+            concealed_percent=round(self.concealed_parts / self.samples / 100.0, 3) if is_heard else None,
+            frames_dropped=self.dropped if is_seen else None,
+            freeze_seconds=self.frozen_ms / 1000.0 if is_seen else None,
+            round_trip_time_ms=None if self.is_received else round(self.latency_tenths / self.samples / 5.0, 1),
         )

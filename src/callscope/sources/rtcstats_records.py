@@ -2,7 +2,7 @@
 
 call: the room's name. participant: the endpoint id, which Jitsi gives anew whenever a page joins. connection: participant and the
 trace's name for it. stream: see ``jitsi.stream_id``; where nothing names it, the receiver's connection and the SSRC. subscriber:
-connection and stream. A publisher whom nothing names is, in p2p, the peer of that connection, and else the call's one ``unknown``.
+connection and stream. A publisher whom nothing names is, in p2p, the peer of that connection, else the call's one ``unknown``.
 
 What a client says of itself has version 1, and what it says of others version 0, so that each stands for its own.
 """

@@ -40,15 +40,9 @@ where project_id = $1 and call_key = $2 and severity in ('ERROR', 'CRITICAL')
 """
 # An event that names only its connection or stream belongs to that one's participant.
 PLACE_EVENTS = """
-update live.event set participant_key = coalesce(connection.participant_key, stream.participant_key)
-from live.event as event
-left join live.connection on connection.project_id = $1 and connection.call_key = $2
-    and connection.connection_key = event.connection_key
-left join live.stream on stream.project_id = $1 and stream.call_key = $2 and stream.stream_key = event.stream_key
+update live.event set participant_key = {table}.participant_key from live.{table}
 where event.project_id = $1 and event.call_key = $2 and event.participant_key is null
-    and coalesce(connection.participant_key, stream.participant_key) is not null
-    and live.event.project_id = $1 and live.event.call_key = $2
-    and live.event.at = event.at and live.event.event_key = event.event_key
+    and {table}.project_id = $1 and {table}.call_key = $2 and {table}.{table}_key = event.{table}_key
 """
 SERIES_FIGURES = """
 select series_key, min(at) as started_at, max(at) as ended_at, count(*)::integer as sample_count, min(value) as minimum,
@@ -95,7 +89,8 @@ class DerivedTables:
         return [(row["participant_key"], row["at"]) for row in rows]
 
     async def place_events(self) -> None:
-        await self.connection.execute(PLACE_EVENTS, *self.call)
+        for table in ("connection", "stream"):
+            await self.connection.execute(PLACE_EVENTS.format(table=table), *self.call)
 
     async def series_figures(self, changed: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Figures of all series: of the changed ones from their samples, of the others as they stand."""

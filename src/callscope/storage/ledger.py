@@ -14,7 +14,7 @@ import orjson
 
 from callscope.analysis.catalog import series_key
 from callscope.storage.keys import digest, key_of
-from callscope.storage.timeseries import Partitions
+from callscope.storage.timeseries import Partitions, week_of
 from callscope.telemetry import EventRecord, SamplesRecord, Telemetry
 
 FLUSH_SAMPLES = 50_000
@@ -58,6 +58,7 @@ class Ledger:
         self.project_id = project_id
         self.changed: dict[str, set[int]] = defaultdict(set)
         self.accepted = 0
+        self._weeks: dict[str, set[datetime]] = defaultdict(set)
         self._records: dict[tuple[int, int], tuple[str, bytes]] = {}
         self._events: list[dict[str, Any]] = []
         self._samples: list[tuple[int, int, int, datetime, float]] = []
@@ -144,13 +145,21 @@ class Ledger:
             await self.connection.execute(INSERT_RECORDS, self.project_id, *columns, [body.decode() for _, body in values])
             self._records.clear()
         if self._events:
-            await self.partitions.ensure("event", {event["at"] for event in self._events})
+            await self._ensure_partitions("event", {week_of(event["at"]) for event in self._events})
             await self.connection.execute(INSERT_EVENTS, self.project_id, _text(self._events))
             self._events.clear()
         if self._samples:
-            await self.partitions.ensure("metric_sample", {sample[3] for sample in self._samples})
+            await self._ensure_partitions("metric_sample", {week_of(sample[3]) for sample in self._samples})
             await self._insert_samples(self._samples)
             self._samples = []
+
+    async def _ensure_partitions(self, table: str, weeks: set[datetime]) -> None:
+        new = weeks - self._weeks[table]
+        if new:
+            self._weeks[table] |= new
+            for partition in await self.partitions.ensure(table, new):
+                # Without a look at it, a transaction that has used the table before does not hear of a new partition.
+                await self.connection.execute(f"select from {partition} limit 0")
 
     async def _insert_samples(self, samples: list[tuple[int, int, int, datetime, float]]) -> None:
         """COPY, which is fast and refuses duplicates; with any, once more by way of a staging table."""

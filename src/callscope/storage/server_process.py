@@ -58,6 +58,8 @@ class ServerProcess(ABC):
         self.folder = data_dir / self.name
         self.data = self.folder / "data"
         self.log = self.folder / f"{self.name}.log"
+        # There from before the first signal: a server told to stop may answer for a while, even if who told it was killed.
+        self.stopping = self.folder / "stopping"
         self.sockets = sockets
         self.account = account
         self.durable = durable
@@ -85,7 +87,7 @@ class ServerProcess(ABC):
     def ensure(self) -> None:
         """Join the server if it runs and answers; otherwise start it, once it is surely gone."""
         if self.running():
-            if self._wait_for("ready", "lost") == "ready":
+            if not self.stopping.exists() and self._wait_for("ready", "lost") == "ready":
                 self.pid()
                 return
             self.stop()
@@ -102,6 +104,7 @@ class ServerProcess(ABC):
         """Start the server and wait until it answers."""
         with FileLock(self.folder / "server.lock") as lock:
             lock.take()
+            self.stopping.unlink(missing_ok=True)
             self.prepare(lock)
             if self.log.exists():
                 self.log.replace(self.log.with_suffix(".log.1"))
@@ -116,6 +119,8 @@ class ServerProcess(ABC):
 
     def stop(self) -> None:
         """Stop the server, gently first, and wait until its last process has ended."""
+        with suppress(FileNotFoundError):  # where the data folder was deleted
+            self.stopping.touch()
         # A server that is still starting has nothing to finish (and PostgreSQL's fast shutdown can hang in crash recovery).
         for number, patience in self.signals[1:] if self.state() == "starting" else self.signals:
             since = time.monotonic()

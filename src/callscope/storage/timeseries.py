@@ -48,35 +48,34 @@ class Partitions:
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
-        self._known: set[tuple[str, datetime]] = set()
+        self._known: set[str] = set()
         self._native: bool | None = None
         self._busy = asyncio.Lock()
 
-    async def ensure(self, table: str, instants: Iterable[datetime]) -> None:
-        weeks = {(table, week_of(instant)) for instant in instants} - self._known
-        if not weeks or self._native is False:
-            return
-        async with self._busy:
-            connection = await asyncpg.connect(self._database_url)
-            try:
-                self._native = not await has_timescale(connection)
-                if self._native:
-                    for name, week in sorted(weeks - self._known):
-                        await _create(connection, name, week)
-                        self._known.add((name, week))
-            finally:
-                await connection.close()
+    async def ensure(self, table: str, weeks: Iterable[datetime]) -> list[str]:
+        """Make what is missing; the names of the partitions of these weeks, none on TimescaleDB."""
+        names = {f"live.{table}_p{week:%Y%m%d}": week for week in weeks}
+        if not self._known.issuperset(names) and self._native is not False:
+            async with self._busy:
+                connection = await asyncpg.connect(self._database_url)
+                try:
+                    self._native = not await has_timescale(connection)
+                    for name, week in names.items():
+                        if self._native and name not in self._known:
+                            await _create(connection, f"live.{table}", name, week)
+                            self._known.add(name)
+                finally:
+                    await connection.close()
+        return sorted(names) if self._native else []
 
 
-async def _create(connection: asyncpg.Connection, table: str, week: datetime) -> None:
+async def _create(connection: asyncpg.Connection, table: str, name: str, week: datetime) -> None:
     """Attached rather than created in place: that locks out neither readers nor writers of the table."""
-    name = f"live.{table}_p{week:%Y%m%d}"
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
         if await connection.fetchval("select to_regclass($1) is not null", name):
             return
-        await connection.execute(f"create table {name} (like live.{table} including all)")
+        await connection.execute(f"create table {name} (like {table} including all)")
         await connection.execute(
-            f"alter table live.{table} attach partition {name}"
-            f" for values from ('{week.isoformat()}') to ('{(week + WEEK).isoformat()}')"
+            f"alter table {table} attach partition {name} for values from ('{week.isoformat()}') to ('{(week + WEEK).isoformat()}')"
         )

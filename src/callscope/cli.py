@@ -1,0 +1,86 @@
+"""The command ``callscope``."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from callscope import __version__
+from callscope.commands import CommandError, data, keys, schema, server
+from callscope.settings import Settings
+from callscope.sources.registry import SOURCES
+from callscope.storage.embedded import EmbeddedServersUnavailable
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their options."""
+    top = argparse.ArgumentParser(prog="callscope", description="The inspector API for real-time audio and video calls.")
+    top.add_argument("--version", action="version", version=__version__)
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, run: Callable[[Settings, argparse.Namespace], Any], text: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        made.add_argument("--data-dir", type=Path, help="folder of Callscope's own servers (CALLSCOPE_DATA_DIR)")
+        return made
+
+    demo = verb("demo", server.demo, "Run servers of its own, fill them with simulated calls, and serve.")
+    serve = verb("serve", server.serve, "Serve the API on a migrated database.")
+    for served in (demo, serve):
+        served.add_argument("--host", help="address to listen on (CALLSCOPE_HOST, default 127.0.0.1)")
+        served.add_argument("--port", type=int, help="port to listen on (CALLSCOPE_PORT, default 8000)")
+    verb("migrate", data.migrate_database, "Bring the database's tables up to date.")
+    imported = verb("import", data.import_files, "Import telemetry from files.")
+    imported.add_argument("--source", choices=["callscope", *SOURCES], help="format of the files; recognised where left out")
+    imported.add_argument("--call", metavar="ID", help="the call that the files belong to, instead of the one that they name")
+    imported.add_argument("--json", action="store_true", help="print what became of the files as JSON")
+    imported.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    simulated = verb("simulate", data.simulate, "Make calls that never were.")
+    simulated.add_argument("--calls", type=int, help="so many modest calls over two weeks, instead of one")
+    simulated.add_argument("--participants", type=int, default=2, help="who publish and receive (default 2)")
+    simulated.add_argument("--subscribers", type=int, default=0, help="who only receive (default 0)")
+    simulated.add_argument("--minutes", type=float, default=10, help="length of the call (default 10)")
+    simulated.add_argument("--seed", type=int, default=1, help="the same seed makes the same calls (default 1)")
+    verb("settle", data.settle, "Derive meetings and statistics of calls whose telemetry changed.")
+    printed = verb("schema", schema.print_schema, "Print the GraphQL schema.")
+    printed.add_argument("--telemetry", action="store_true", help="print the JSON Schema of telemetry instead")
+    managed = verb("keys", keys.manage, "Create, list and revoke keys.")
+    managed.add_argument("action", choices=["create", "list", "revoke"])
+    managed.add_argument("number", nargs="?", type=int, help="number of the key to revoke")
+    managed.add_argument("--name", default="", help="what the key is for")
+    managed.add_argument("--scope", action="append", choices=["read", "write", "ingest"], help="what it opens (default: all)")
+    managed.add_argument("--json", action="store_true", help="print JSON")
+    for worked in (demo, imported, simulated, managed):
+        worked.add_argument("--project", default="default", help="the project (tenant) to work on (default: default)")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    given = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        settings = Settings.read()
+        if given.data_dir is not None:
+            settings = replace(settings, data_dir=given.data_dir.expanduser())
+        result = given.run(settings, given)
+        return int((asyncio.run(result) if asyncio.iscoroutine(result) else result) or 0)
+    except (CommandError, EmbeddedServersUnavailable) as error:
+        print(f"callscope: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left; nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    """SIGTERM unwinds like an error, so that everything that was started is stopped."""
+    raise SystemExit(0)

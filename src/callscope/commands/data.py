@@ -1,0 +1,180 @@
+"""``migrate``, ``import``, ``simulate`` and ``settle``: what works on the data."""
+
+import argparse
+import asyncio
+import gzip
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import asyncpg
+import orjson
+
+from callscope.api.keys import project_of
+from callscope.commands import database, database_at, say
+from callscope.commands.progress import progress
+from callscope.ingest import MAX_LINE_BYTES, Receipt, Refusal, in_batches, ingest, ingest_plans, read_line
+from callscope.servers import servers
+from callscope.settings import Settings
+from callscope.settle import settle_pending
+from callscope.simulation import CallPlan, population
+from callscope.sources import SourceError
+from callscope.sources.registry import HEAD_BYTES, SOURCES, recognise
+from callscope.storage.migrations import migrate
+from callscope.storage.timeseries import Partitions
+from callscope.telemetry import Telemetry
+from callscope.vocabulary import Platform
+
+NATIVE = "callscope"
+
+
+async def migrate_database(settings: Settings, given: argparse.Namespace) -> None:
+    with servers(settings) as found:
+        async with database_at(found.database_url) as connection:
+            done = await migrate(connection)
+    for migration in done:
+        say(f"applied {migration.number:04d} {migration.name}")
+    say(f"{len(done)} migrations applied; the database is up to date" if done else "the database is up to date")
+
+
+async def settle(settings: Settings, given: argparse.Namespace) -> None:
+    async with database(settings) as (connection, _):
+        count = await _settle(connection, None)
+    say(f"{count} calls settled")
+
+
+async def _settle(connection: asyncpg.Connection, project_id: int | None) -> int:
+    waiting = "select count(distinct (project_id, call_key)) from live.call_change where project_id = $1 or $1 is null"
+    total = await connection.fetchval(waiting, project_id)
+    with progress("Settling calls", total) as advance:
+        count = await settle_pending(connection, project_id=project_id, settled=advance)
+        # A server may be at some of them.
+        while await connection.fetchval(waiting, project_id):
+            await asyncio.sleep(0.05)
+            count += await settle_pending(connection, project_id=project_id, settled=advance)
+    return count
+
+
+async def simulate(settings: Settings, given: argparse.Namespace) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    plans = [_plan(given, now)] if given.calls is None else list(population(given.calls, now, given.seed))
+    async with database(settings) as (connection, database_url):
+        project_id = await project_of(connection, given.project)
+        with progress("Simulating calls", len(plans)) as advance:
+            receipt = await ingest_plans(connection, database_url, project_id, plans, advance)
+        await _settle(connection, project_id)
+    say(f"{len(receipt.calls)} calls simulated, {receipt.accepted} records")
+
+
+def _plan(given: argparse.Namespace, now: datetime) -> CallPlan:
+    started_at = now - timedelta(minutes=given.minutes)
+    name = f"simulated-{given.seed}-{given.participants}-{given.subscribers}"
+    return CallPlan(
+        name,
+        Platform.OTHER,
+        started_at,
+        given.minutes,
+        participants=given.participants,
+        subscribers=given.subscribers,
+        seed=given.seed,
+    )
+
+
+@dataclass
+class Outcome:
+    """What became of all files."""
+
+    calls: set[str] = field(default_factory=set)
+    accepted: int = 0
+    refused: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, file: Path, receipt: Receipt) -> None:
+        self.calls.update(receipt.calls)
+        self.accepted += receipt.accepted
+        for refusal in receipt.refused:
+            self.refuse(file, refusal)
+
+    def refuse(self, file: Path, refusal: Refusal) -> None:
+        self.refused.append({"file": str(file), **asdict(refusal)})
+        at = f"{file}:{refusal.line}" if refusal.line else str(file)
+        named = f"{refusal.field}: " if refusal.field else ""
+        sys.stderr.write(f"callscope: {at}: {named}{refusal.reason}\n")
+
+
+async def import_files(settings: Settings, given: argparse.Namespace) -> int:
+    """Import each file whole or not at all (of our own NDJSON: its good rows); 1 where anything was refused."""
+    outcome = Outcome()
+    async with database(settings) as (connection, database_url):
+        project_id = await project_of(connection, given.project)
+        partitions = Partitions(database_url)
+        size = sum(file.stat().st_size for file in given.files if file.is_file())
+        with progress("Importing", size) as advance:
+            for file in given.files:
+                try:
+                    with file.open("rb") as opened:
+                        batches = _batches(Counted(opened, advance), given.source, given.call)
+                        outcome.add(file, await ingest(connection, partitions, project_id, batches))
+                except SourceError as error:
+                    outcome.refuse(file, Refusal(error.line or 0, None, "source_invalid", error.reason))
+                except OSError as error:
+                    outcome.refuse(file, Refusal(0, None, "unreadable", error.strerror or str(error)))
+        await _settle(connection, project_id)
+    if given.json:
+        content = {"calls": sorted(outcome.calls), "accepted": outcome.accepted, "refused": outcome.refused}
+        say(orjson.dumps(content).decode())
+    else:
+        say(f"{outcome.accepted} records of {len(outcome.calls)} calls imported, {len(outcome.refused)} refused")
+    return 1 if outcome.refused else 0
+
+
+def _batches(file: "Counted", source: str | None, call_id: str | None) -> AsyncIterator[Iterable[Telemetry | Refusal | None]]:
+    head = file.head()
+    if source is None:
+        found = recognise(head)
+        source = found.name if found is not None else NATIVE if head.lstrip()[:1] == b"{" else None
+    if source is None:
+        known = ", ".join([NATIVE, *SOURCES])
+        raise SourceError(f"is in no format that is known: {known}" if head else "is empty")
+    if source == NATIVE:
+        return in_batches(_lines(file, call_id))
+    return in_batches(SOURCES[source].read(file, call_id=call_id))  # type: ignore[arg-type]
+
+
+def _lines(file: "Counted", call_id: str | None) -> Iterator[Telemetry | Refusal | None]:
+    opened: Any = gzip.open(file) if file.head()[:2] == b"\x1f\x8b" else file  # type: ignore[call-overload]
+    number = 0
+    while line := opened.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise SourceError(f"should have no line longer than {MAX_LINE_BYTES} bytes", number)
+        row = read_line(line, number)
+        yield row.model_copy(update={"call_id": call_id}) if call_id and row is not None and not isinstance(row, Refusal) else row
+
+
+class Counted:
+    """A file that says how far it was read."""
+
+    def __init__(self, file: BinaryIO, advance: Callable[[int], None]) -> None:
+        self._file = file
+        self._advance = advance
+
+    def head(self) -> bytes:
+        head = self._file.read(HEAD_BYTES)
+        self._file.seek(0)
+        return head
+
+    def read(self, size: int = -1) -> bytes:
+        return self._counted(self._file.read(size))
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._counted(self._file.readline(size))
+
+    def _counted(self, content: bytes) -> bytes:
+        self._advance(len(content))
+        return content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)

@@ -1,0 +1,36 @@
+"""``keys create``, ``keys list`` and ``keys revoke``."""
+
+import argparse
+from typing import Any
+
+import orjson
+
+from callscope.api.keys import Scope, create, listed, revoke
+from callscope.commands import CommandError, database, say
+from callscope.settings import Settings
+
+
+async def manage(settings: Settings, given: argparse.Namespace) -> None:
+    async with database(settings) as (connection, _):
+        if given.action == "create":
+            scopes = frozenset(Scope(scope) for scope in given.scope) if given.scope else frozenset(Scope)
+            key, _ = await create(connection, given.project, given.name, scopes)
+            say(orjson.dumps({"key": key}).decode() if given.json else key)
+        elif given.action == "list":
+            rows = [dict(row) for row in await listed(connection, given.project)]
+            if given.json:
+                say(orjson.dumps(rows).decode())
+            else:
+                for row in rows:
+                    say(_line(row))
+        else:
+            if given.number is None:
+                raise CommandError("say which key to revoke: its number in 'callscope keys list'")
+            if not await revoke(connection, given.project, given.number):
+                raise CommandError(f"the project has no open key {given.number}: see 'callscope keys list'")
+            say(f"key {given.number} is revoked; servers forget it within 10 seconds")
+
+
+def _line(row: dict[str, Any]) -> str:
+    state = "revoked" if row["revoked_at"] else "open"
+    return f"{row['key_id']:>4}  …{row['last_four']}  {state:<8}  {','.join(row['scopes']):<18}  {row['name']}"

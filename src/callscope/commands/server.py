@@ -1,0 +1,119 @@
+"""``demo`` and ``serve``."""
+
+import argparse
+import asyncio
+import logging
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+import orjson
+import uvicorn
+
+from callscope.api.keys import create, grant_of
+from callscope.app import create_app
+from callscope.commands import CommandError, database, database_at, ensure_migrated, say
+from callscope.commands.progress import progress
+from callscope.ingest import ingest_plans
+from callscope.servers import servers
+from callscope.settings import Settings
+from callscope.settle import settle_pending
+from callscope.simulation import demo_calls
+
+GRACE_SECONDS = 5
+
+
+async def serve(settings: Settings, given: argparse.Namespace) -> None:
+    """Serve until a signal comes."""
+    with _listening(settings, given) as listener, servers(settings) as found:
+        async with database_at(found.database_url) as connection:
+            await ensure_migrated(connection, own=settings.database_url is None)
+        server = _server(found.database_url, settings)
+        say(f"Callscope serves on {_address(listener)}")
+        await server.serve(sockets=[listener])
+
+
+async def demo(settings: Settings, given: argparse.Namespace) -> None:
+    """Fill what is empty, serve, and say where and with which key."""
+    told = settings.data_dir / "demo.json"
+    with _listening(settings, given) as listener:
+        known = _known_key(told)
+        told.unlink(missing_ok=True)
+        async with database(settings) as (connection, database_url):
+            key = await _usable_key(connection, given.project, known)
+            await _fill(connection, database_url, given.project)
+            server = _server(database_url, settings)
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.01)
+            if server.started:
+                _tell(told, _address(listener), key)
+            try:
+                await serving
+            finally:
+                server.should_exit = True
+
+
+def _listening(settings: Settings, given: argparse.Namespace) -> socket.socket:
+    """Taken first, so that a taken port costs no other work."""
+    host, port = given.host or settings.host, given.port if given.port is not None else settings.port
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
+    except OSError as error:
+        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}. Choose another one with --port.") from error
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{host}:{port}"
+
+
+def _server(database_url: str, settings: Settings) -> uvicorn.Server:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = create_app(database_url, pool_size=settings.pool_size)
+    return uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, server_header=False)
+    )
+
+
+def _known_key(told: Path) -> str | None:
+    try:
+        return str(orjson.loads(told.read_bytes())["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+async def _usable_key(connection: asyncpg.Connection, project: str, known: str | None) -> str:
+    """The key of the last time where it still opens the project, else a new one."""
+    if known is not None and await grant_of(connection, known) is not None:
+        return known
+    key, _ = await create(connection, project, "demo")
+    return key
+
+
+async def _fill(connection: asyncpg.Connection, database_url: str, project: str) -> None:
+    project_id = await connection.fetchval("select project_id from callscope.project where name = $1", project)
+    if not await connection.fetchval("select exists (select from live.record where project_id = $1)", project_id):
+        plans = demo_calls(datetime.now(UTC))
+        with progress("Simulating calls", len(plans)) as advance:
+            await ingest_plans(connection, database_url, project_id, plans, advance)
+    waiting = await connection.fetchval("select count(distinct call_key) from live.call_change where project_id = $1", project_id)
+    with progress("Settling calls", waiting) as advance:
+        await settle_pending(connection, project_id=project_id, settled=advance)
+
+
+def _tell(told: Path, address: str, key: str) -> None:
+    content = {"graphqlUrl": f"{address}/graphql", "ingestUrl": f"{address}/ingest", "key": key}
+    new = told.with_suffix(".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the permissions
+        file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    new.replace(told)
+    say(f"Callscope   {address}/graphql")
+    say(f"Playground  {address}/#key={quote(key)}")
+    say(f"Key         {key}")
+    say("Ctrl-C stops everything.")
