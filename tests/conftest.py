@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -12,7 +13,13 @@ import asyncpg
 import pytest
 import redis
 
+from callscope.ingest import ingest_plans
 from callscope.storage.embedded import Endpoints, embedded_servers
+from callscope.storage.migrations import migrate
+from callscope.storage.pool import connect
+from tests.inspector import Inspector
+from tests.inspector import inspector as running
+from tests.plans import sample_plans
 
 
 @pytest.fixture(scope="session")
@@ -48,17 +55,51 @@ def servers(new_data_dir) -> Iterator[Endpoints]:
         yield endpoints
 
 
-@pytest.fixture
-async def database_url(servers) -> AsyncIterator[str]:
-    """A new, empty database."""
+@asynccontextmanager
+async def new_database(servers: Endpoints, template: str | None = None) -> AsyncIterator[str]:
+    """A database that nobody else uses, empty or a copy of another one."""
     name = f"callscope_test_{uuid4().hex}"
     admin = await asyncpg.connect(servers.database_url)
     try:
-        await admin.execute(f"CREATE DATABASE {name}")
+        copied = f" template {urlsplit(template).path[1:]}" if template else ""
+        await admin.execute(f"create database {name}{copied}")
         yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.execute(f"drop database {name} with (force)")
     finally:
         await admin.close()
+
+
+@pytest.fixture
+async def database_url(servers) -> AsyncIterator[str]:
+    """A new, empty database."""
+    async with new_database(servers) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def migrated(servers) -> AsyncIterator[str]:
+    """A migrated database to make others from; nobody stays connected to it."""
+    async with new_database(servers) as url:
+        connection = await connect(url)
+        await migrate(connection)
+        await connection.close()
+        yield url
+
+
+@pytest.fixture
+async def inspector(servers, migrated) -> AsyncIterator[Inspector]:
+    """An application on a fresh database."""
+    async with new_database(servers, template=migrated) as url, running(url) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+async def filled(servers, migrated) -> AsyncIterator[Inspector]:
+    """An application on a database with simulated calls, for all tests of a module: they must only read."""
+    async with new_database(servers, template=migrated) as url, running(url) as found:
+        await ingest_plans(found.connection, url, found.project_id, sample_plans())
+        await found.settle()
+        yield found
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from callscope.telemetry import json_schema
 from callscope.web.playground import playground_routes
 
 
-def create_app(database_url: str, *, pool_size: int = 16) -> Starlette:
-    """The server on a migrated database. In its background it settles what is ingested."""
+def create_app(database_url: str, *, pool_size: int = 16, settling: bool = True) -> Starlette:
+    """The server on a migrated database. In its background it settles what is ingested, unless another process does."""
     pool = Pool(database_url, size=pool_size)
     keyring = Keyring(pool)
     settler = Settler(database_url)
@@ -34,8 +34,8 @@ def create_app(database_url: str, *, pool_size: int = 16) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(pool)
-            settling = asyncio.create_task(settler.run())
-            stack.push_async_callback(_cancelled, settling)
+            if settling:
+                stack.push_async_callback(_cancelled, asyncio.create_task(settler.run()))
             yield
 
     return Starlette(

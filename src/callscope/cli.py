@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         served.add_argument("--port", type=int, help="port to listen on (CALLSCOPE_PORT, default 8000)")
     verb("migrate", data.migrate_database, "Bring the database's tables up to date.")
     imported = verb("import", data.import_files, "Import telemetry from files.")
-    imported.add_argument("--source", choices=["callscope", *SOURCES], help="format of the files; recognised where left out")
+    imported.add_argument("--source", choices=list(SOURCES), help="format of the files; recognised where left out")
     imported.add_argument("--call", metavar="ID", help="the call that the files belong to, instead of the one that they name")
     imported.add_argument("--json", action="store_true", help="print what became of the files as JSON")
     imported.add_argument("files", nargs="+", type=Path, metavar="FILE")

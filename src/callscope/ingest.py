@@ -7,28 +7,16 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import asyncpg
-import orjson
-from pydantic import ValidationError
 
 from callscope.simulation import CallPlan, simulate_call
+from callscope.sources import Refusal
 from callscope.storage.ledger import Ledger
 from callscope.storage.timeseries import Partitions
-from callscope.telemetry import TELEMETRY, Telemetry
+from callscope.telemetry import Telemetry
 
 Row = TypeVar("Row")
 
 BATCH = 500
-MAX_LINE_BYTES = 16 * 2**20
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A row that was not accepted. ``line`` counts from 1; ``code`` is stable, ``reason`` is for people."""
-
-    line: int
-    field: str | None
-    code: str
-    reason: str
 
 
 @dataclass
@@ -43,37 +31,11 @@ class Receipt:
         return asdict(self)
 
 
-def read_line(line: bytes, number: int) -> Telemetry | Refusal | None:
-    """One line of NDJSON; None for an empty one."""
-    if not line.strip():
-        return None
-    try:
-        content = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return Refusal(number, None, "json_invalid", f"should be one JSON object in UTF-8: {error.msg}")
-    try:
-        return TELEMETRY.validate_python(content)
-    except ValidationError as error:
-        return _refusal(error, number)
-    except RecursionError:
-        return Refusal(number, None, "json_invalid", "should not be nested so deeply")
-
-
-def _refusal(error: ValidationError, number: int) -> Refusal:
-    first, *others = error.errors(include_url=False, include_context=False, include_input=False)
-    path = [str(part) for part in first["loc"][1:]]
-    if first["type"].startswith("union_tag"):
-        path = ["type"]
-    reason = first["msg"].removeprefix("Value error, ")
-    more = f" ({len(others)} more)" if others else ""
-    return Refusal(number, ".".join(path) or None, first["type"], reason + more)
-
-
 async def ingest(
     connection: asyncpg.Connection,
     partitions: Partitions,
     project_id: int,
-    batches: AsyncIterator[Iterable[Telemetry | Refusal | None]],
+    batches: AsyncIterator[Iterable[Telemetry | Refusal]],
 ) -> Receipt:
     """Write telemetry in one transaction: all that is accepted, or nothing where the source breaks off with an error."""
     receipt = Receipt()
@@ -83,7 +45,7 @@ async def ingest(
             for row in batch:
                 if isinstance(row, Refusal):
                     receipt.refused.append(row)
-                elif row is not None:
+                else:
                     await ledger.add(row)
         await ledger.finish()
     receipt.accepted = ledger.accepted

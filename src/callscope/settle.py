@@ -166,7 +166,7 @@ def _instants(catalog: Catalog) -> Iterable[datetime]:
     """Every instant that the catalog tells of."""
     rows = [catalog.call]
     for table in (catalog.connections, catalog.streams, catalog.subscribers):
-        rows += [asdict(row) for row in table.values()]  # type: ignore[attr-defined]
+        rows += [asdict(row) for row in table.values()]
     for row in rows:
         yield from (value for value in row.values() if isinstance(value, datetime))
 

@@ -38,7 +38,7 @@ def from_milliseconds(value: float) -> datetime:
     return EPOCH + timedelta(microseconds=round(value * 1000))
 
 
-def _instant(value: Any) -> datetime:
+def _instant(value: str | float | datetime) -> datetime:
     if isinstance(value, bool) or not isinstance(value, str | int | float | datetime):
         raise ValueError("should be RFC 3339 text or milliseconds since the Unix epoch")
     try:

@@ -12,18 +12,37 @@ def one(key, **report):
 
 def test_sent_video():
     rtp = one(
-        "ssrc_5_send", ssrc="5", mediaType="video", googTrackId="t", googCodecName="VP8", packetsSent="65", bytesSent="52021",
-        packetsLost="1", googRtt="53", googFrameWidthSent="640", googFrameHeightSent="360", googFrameRateSent="30", framesEncoded="28",
-        googCpuLimitedResolution="false", googBandwidthLimitedResolution="true",
-    )  # fmt: skip
+        "ssrc_5_send",
+        ssrc="5",
+        mediaType="video",
+        googTrackId="t",
+        googCodecName="VP8",
+        packetsSent="65",
+        bytesSent="52021",
+        packetsLost="1",
+        googRtt="53",
+        googFrameWidthSent="640",
+        googFrameHeightSent="360",
+        googFrameRateSent="30",
+        framesEncoded="28",
+        googCpuLimitedResolution="false",
+        googBandwidthLimitedResolution="true",
+    )
     assert (rtp.is_sent, rtp.is_legacy, rtp.ssrc, rtp.track, rtp.codec, rtp.at) == (True, True, 5, "t", "VP8", AT)
     assert (rtp.packets, rtp.bytes, rtp.lost, rtp.judged_at, rtp.round_trip_ms) == (65, 52021, 1, AT, 53)
     assert (rtp.width, rtp.height, rtp.frame_rate, rtp.frames, rtp.limitation) == (640, 360, 30, 28, "bandwidth")
 
 
 def test_received_audio():
-    rtp = one("ssrc_6_recv", ssrc="6", mediaType="audio", packetsReceived="0", googJitterReceived="6", googCurrentDelayMs="78",
-              audioOutputLevel="16383.5")  # fmt: skip
+    rtp = one(
+        "ssrc_6_recv",
+        ssrc="6",
+        mediaType="audio",
+        packetsReceived="0",
+        googJitterReceived="6",
+        googCurrentDelayMs="78",
+        audioOutputLevel="16383.5",
+    )
     assert (rtp.is_sent, rtp.packets, rtp.jitter_ms, rtp.buffer_ms, rtp.audio_level) == (False, 0, 6, 78, 0.5)
 
 
@@ -53,11 +72,18 @@ def test_reports_without_medium_or_ssrc_are_none():
 def test_path():
     reports = {
         "idle": {"type": "googCandidatePair", "googActiveConnection": "false", "googRtt": "3000"},
-        "pair": {"type": "googCandidatePair", "googActiveConnection": "true", "googRtt": "40", "googTransportType": "udp",
-                 "localCandidateId": "l", "googLocalCandidateType": "local", "googRemoteCandidateType": "stun"},
+        "pair": {
+            "type": "googCandidatePair",
+            "googActiveConnection": "true",
+            "googRtt": "40",
+            "googTransportType": "udp",
+            "localCandidateId": "l",
+            "googLocalCandidateType": "local",
+            "googRemoteCandidateType": "stun",
+        },
         "l": {"type": "localcandidate", "candidateType": "peerreflexive", "networkType": "wlan"},
         "bweforvideo": {"type": "VideoBwe", "googAvailableSendBandwidth": "2816835", "googAvailableReceiveBandwidth": "0"},
-    }  # fmt: skip
+    }
     path = snapshot(reports, AT).path
     assert (path.round_trip_ms, path.available_sent, path.available_received) == (40, 2816835, None)
     assert (path.transport, path.local_type, path.remote_type, path.network) == ("udp", "prflx", "srflx", "wifi")

@@ -8,13 +8,16 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 @pytest.mark.parametrize(
     ("user_agent", "told"),
     [
-        (f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/99.0.4844.51 Safari/537.36", "Chrome 99.0.4844.51 Windows 10"),
+        (
+            f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/99.0.4844.51 Safari/537.36",
+            "Chrome 99.0.4844.51 Windows 10",
+        ),
         (f"Mozilla/5.0 (Windows NT 6.1) {WEBKIT} Chrome/99.0.1.2 Safari/537.36 Edg/99.0.1", "Edge 99.0.1 Windows 7"),
         (f"Mozilla/5.0 (X11; Linux x86_64) {WEBKIT} Chrome/117.0.0.0 Safari/537.36 OPR/103.0", "Opera 103.0 Linux None"),
         (f"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) {WEBKIT} Chrome/120.0 Safari/537.36", "Chrome 120.0 ChromeOS 14541.0.0"),
         ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:109.0) Gecko/20100101 Firefox/118.0", "Firefox 118.0 macOS 10.15"),
         (
-            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Safari/605.1.15",
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Safari/605",
             "Safari 17.0 macOS 10.15.7",
         ),
         (

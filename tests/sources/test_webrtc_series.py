@@ -29,9 +29,30 @@ def values(first, second):
 
 
 def test_received_video():
-    before = {"packets": 10, "bytes": 0, "lost": 0, "frames": 0, "frames_dropped": 0, "freeze_seconds": 0, "buffer_seconds": 1, "buffered": 5}
-    after = {"packets": 100, "bytes": 25_000, "lost": 10, "frames": 30, "frames_dropped": 2, "freeze_seconds": 0.5, "buffer_seconds": 4,
-             "buffered": 35, "width": 640, "height": 360, "jitter_ms": 7, "frame_rate": 99}  # fmt: skip
+    before = {
+        "packets": 10,
+        "bytes": 0,
+        "lost": 0,
+        "frames": 0,
+        "frames_dropped": 0,
+        "freeze_seconds": 0,
+        "buffer_seconds": 1,
+        "buffered": 5,
+    }
+    after = {
+        "packets": 100,
+        "bytes": 25_000,
+        "lost": 10,
+        "frames": 30,
+        "frames_dropped": 2,
+        "freeze_seconds": 0.5,
+        "buffer_seconds": 4,
+        "buffered": 35,
+        "width": 640,
+        "height": 360,
+        "jitter_ms": 7,
+        "frame_rate": 99,
+    }
     assert values(before, after) == {
         Metric.BITRATE: 100_000,
         Metric.PACKETS_PER_SECOND: 45,
@@ -75,8 +96,20 @@ def test_rate_and_size_without_a_counter_of_frames():
 
 def test_simulcast_layers_add_up():
     def layers(at, packets, **fields):
-        return [rtp(at, ssrc=ssrc, is_sent=True, packets=packets * ssrc, bytes=1000 * packets * ssrc, frames=packets, height=180 * ssrc,
-                    frame_rate=30 / ssrc, **fields) for ssrc in (1, 2, 4)]  # fmt: skip
+        return [
+            rtp(
+                at,
+                ssrc=ssrc,
+                is_sent=True,
+                packets=packets * ssrc,
+                bytes=1000 * packets * ssrc,
+                frames=packets,
+                height=180 * ssrc,
+                frame_rate=30 / ssrc,
+                **fields,
+            )
+            for ssrc in (1, 2, 4)
+        ]
 
     told = interval(changes(seen(0, *layers(0, 0)), seen(2000, *layers(2000, 10, limitation="bandwidth"))))
     assert told[Metric.PACKETS_PER_SECOND] == 35
@@ -100,7 +133,9 @@ def test_the_weightiest_limitation_of_the_layers_that_flow():
 
 def test_what_is_sent_is_judged_when_the_other_end_speaks():
     def at(time, judged, packets, lost):
-        return seen(time, rtp(time, is_sent=True, packets=packets, lost=lost, judged_at=AT + judged, jitter_ms=3, round_trip_ms=40))
+        return seen(
+            time, rtp(time, is_sent=True, packets=packets, lost=lost, judged_at=AT + judged, jitter_ms=3, round_trip_ms=40)
+        )
 
     meter = Meter()
     meter.advance(at(0, -100, 100, 0))
@@ -156,8 +191,12 @@ def test_round_trip_of_the_path():
 
 def test_round_trip_without_a_measured_path_is_the_mean_of_what_is_new():
     def two(time, judged):
-        return seen(time, rtp(time, ssrc=1, is_sent=True, round_trip_ms=30, judged_at=AT + judged),
-                    rtp(time, ssrc=2, is_sent=True, round_trip_ms=50, judged_at=AT + time), path=Path())  # fmt: skip
+        return seen(
+            time,
+            rtp(time, ssrc=1, is_sent=True, round_trip_ms=30, judged_at=AT + judged),
+            rtp(time, ssrc=2, is_sent=True, round_trip_ms=50, judged_at=AT + time),
+            path=Path(),
+        )
 
     meter = Meter()
     assert meter.round_trip_ms(two(0, 0)) == 40

@@ -14,13 +14,26 @@ def test_received_audio_in_todays_chrome():
     rtp = one(
         {
             "IT01A7": {
-                "type": "inbound-rtp", "kind": "audio", "ssrc": 7, "mid": "0", "trackIdentifier": "t", "codecId": "C", "timestamp": AT - 3,
-                "packetsReceived": 100, "packetsLost": -2, "bytesReceived": 5000, "jitter": 0.004, "jitterBufferDelay": 12.5,
-                "jitterBufferEmittedCount": 48000, "concealedSamples": 480, "totalSamplesReceived": 96000, "audioLevel": 0.25,
+                "type": "inbound-rtp",
+                "kind": "audio",
+                "ssrc": 7,
+                "mid": "0",
+                "trackIdentifier": "t",
+                "codecId": "C",
+                "timestamp": AT - 3,
+                "packetsReceived": 100,
+                "packetsLost": -2,
+                "bytesReceived": 5000,
+                "jitter": 0.004,
+                "jitterBufferDelay": 12.5,
+                "jitterBufferEmittedCount": 48000,
+                "concealedSamples": 480,
+                "totalSamplesReceived": 96000,
+                "audioLevel": 0.25,
             },
             "C": {"type": "codec", "mimeType": "audio/opus"},
         }
-    )  # fmt: skip
+    )
     assert (rtp.kind, rtp.ssrc, rtp.is_sent, rtp.at, rtp.judged_at) == ("audio", 7, False, AT - 3, AT - 3)
     assert (rtp.track, rtp.section, rtp.codec) == ("t", "0", "opus")
     assert (rtp.packets, rtp.lost, rtp.bytes, rtp.jitter_ms) == (100, -2, 5000, 4)
@@ -31,10 +44,18 @@ def test_received_video_whose_decoding_is_told_of_the_track():
     rtp = one(
         {
             "in": {"type": "inbound-rtp", "mediaType": "video", "ssrc": 8, "trackId": "T", "packetsReceived": 9},
-            "T": {"type": "track", "trackIdentifier": "t", "frameWidth": 640, "frameHeight": 360, "framesDecoded": 30,
-                  "framesDropped": 1, "totalFreezesDuration": 0.5, "framesPerSecond": 15},
+            "T": {
+                "type": "track",
+                "trackIdentifier": "t",
+                "frameWidth": 640,
+                "frameHeight": 360,
+                "framesDecoded": 30,
+                "framesDropped": 1,
+                "totalFreezesDuration": 0.5,
+                "framesPerSecond": 15,
+            },
         }
-    )  # fmt: skip
+    )
     assert (rtp.track, rtp.width, rtp.height, rtp.frames, rtp.frame_rate) == ("t", 640, 360, 30, 15)
     assert (rtp.frames_dropped, rtp.freeze_seconds, rtp.at) == (1, 0.5, AT)
 
@@ -42,12 +63,29 @@ def test_received_video_whose_decoding_is_told_of_the_track():
 def test_sent_video_is_judged_by_the_report_that_it_names():
     rtp = one(
         {
-            "out": {"type": "outbound-rtp", "kind": "video", "ssrc": 9, "remoteId": "R", "mediaSourceId": "S", "packetsSent": 50,
-                    "framesSent": 25, "framesEncoded": 26, "qualityLimitationReason": "cpu", "scalabilityMode": "L3T3_KEY"},
-            "R": {"type": "remote-inbound-rtp", "ssrc": 9, "packetsLost": 3, "jitter": 0.01, "roundTripTime": 0.2, "timestamp": AT - 900},
+            "out": {
+                "type": "outbound-rtp",
+                "kind": "video",
+                "ssrc": 9,
+                "remoteId": "R",
+                "mediaSourceId": "S",
+                "packetsSent": 50,
+                "framesSent": 25,
+                "framesEncoded": 26,
+                "qualityLimitationReason": "cpu",
+                "scalabilityMode": "L3T3_KEY",
+            },
+            "R": {
+                "type": "remote-inbound-rtp",
+                "ssrc": 9,
+                "packetsLost": 3,
+                "jitter": 0.01,
+                "roundTripTime": 0.2,
+                "timestamp": AT - 900,
+            },
             "S": {"type": "media-source", "trackIdentifier": "camera"},
         }
-    )  # fmt: skip
+    )
     assert (rtp.packets, rtp.lost, rtp.judged_at, rtp.jitter_ms, rtp.round_trip_ms) == (50, 3, AT - 900, 10, 200)
     assert (rtp.track, rtp.frames, rtp.limitation, rtp.is_scalable) == ("camera", 25, "cpu", True)
 
@@ -127,10 +165,22 @@ def test_path_of_firefox():
     reports = {
         "other": {"type": "candidate-pair", "selected": False},
         "p": {"type": "candidate-pair", "selected": True, "localCandidateId": "l"},
-        "l": {"type": "local-candidate", "candidateType": "host", "protocol": "udp", "relayProtocol": "tls", "networkType": "unknown"},
+        "l": {
+            "type": "local-candidate",
+            "candidateType": "host",
+            "protocol": "udp",
+            "relayProtocol": "tls",
+            "networkType": "unknown",
+        },
     }
     path = snapshot(reports, AT).path
-    assert (path.round_trip_ms, path.transport, path.local_type, path.remote_type, path.network) == (None, "udp", "host", None, None)
+    assert (path.round_trip_ms, path.transport, path.local_type, path.remote_type, path.network) == (
+        None,
+        "udp",
+        "host",
+        None,
+        None,
+    )
 
 
 def test_no_path_before_one_is_selected():

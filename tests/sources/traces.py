@@ -39,7 +39,9 @@ class Trace:
         delta: dict[str, Any] = {"timestamp": START + at}
         for key, report in reports.items():
             old = before.get(key, {})
-            delta[key] = {"timestamp": 0} | {name: value for name, value in report.items() if name not in old or old[name] != value}
+            delta[key] = {"timestamp": 0} | {
+                name: value for name, value in report.items() if name not in old or old[name] != value
+            }
         self._reports[connection] = reports
         return self.add("getstats", connection, delta, at + 7)
 
@@ -58,14 +60,14 @@ def packed(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
 
 
-def only(records: list[Telemetry], kind: str, **fields: Any) -> Any:
+def only(records: list[Telemetry], kind: str, /, **fields: Any) -> Any:
     """The one record of a kind whose fields are as given."""
     found = every(records, kind, **fields)
     assert len(found) == 1, found
     return found[0]
 
 
-def every(records: list[Telemetry], kind: str, **fields: Any) -> list[Any]:
+def every(records: list[Telemetry], kind: str, /, **fields: Any) -> list[Any]:
     return [
         record
         for record in records

@@ -250,10 +250,8 @@ class _Builder:
             rank = (body.get("version", 0), body.get("at", ""), sorted((name, str(value)) for name, value in body.items()))
             if entry not in latest or rank > latest[entry][0]:
                 latest[entry] = (rank, body)
-        return [
-            {column: body.get(name) for name, column in TOTALS_FIELDS.items()}
-            for _, (_, body) in sorted(latest.items(), key=_first)
-        ]
+        bodies = [latest[entry][1] for entry in sorted(latest)]
+        return [{column: body.get(name) for name, column in TOTALS_FIELDS.items()} for body in bodies]
 
     def _totals_by(self, owner: str) -> dict[str, list[Body]]:
         bodies: dict[str, list[Body]] = defaultdict(list)
@@ -288,10 +286,6 @@ class _Builder:
         key = self.key("warning", body["kind"], body["message"], participant or "")
         participant_key = self.key("participant", participant) if participant else None
         self.catalog.warnings[key] = DataWarning(key, body["kind"], body["message"], participant_key)
-
-
-def _first(pair: tuple[Any, Any]) -> Any:
-    return pair[0]
 
 
 def _first_instant(body: Body, default: datetime) -> datetime:

@@ -78,9 +78,9 @@ async def read_request(request: Request) -> GraphQLRequest:
     """The request's parameters, from the body of a POST or the query string of a GET."""
     if request.method == "GET":
         given: Any = dict(request.query_params)
-        for name in ("variables", "extensions"):
-            if name in given:
-                given[name] = _json(given[name].encode(), name)
+        for parameter in ("variables", "extensions"):
+            if parameter in given:
+                given[parameter] = _json(given[parameter].encode(), parameter)
     else:
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != JSON:
@@ -88,7 +88,8 @@ async def read_request(request: Request) -> GraphQLRequest:
         given = _json(await _body(request), "body")
     if not isinstance(given, dict):
         raise RequestError(ErrorCode.BAD_REQUEST, "The request should be a JSON object with the text 'query'.")
-    query, name, variables = given.get("query"), given.get("operationName"), given.get("variables")
+    name, variables = given.get("operationName"), given.get("variables")
+    query = given.get("query")
     if not isinstance(query, str):
         raise RequestError(ErrorCode.BAD_REQUEST, "The parameter 'query' should be a text.")
     if name is not None and not isinstance(name, str):

@@ -2,13 +2,12 @@
 
 import argparse
 import asyncio
-import gzip
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import asyncpg
 import orjson
@@ -16,19 +15,16 @@ import orjson
 from callscope.api.keys import project_of
 from callscope.commands import database, database_at, say
 from callscope.commands.progress import progress
-from callscope.ingest import MAX_LINE_BYTES, Receipt, Refusal, in_batches, ingest, ingest_plans, read_line
+from callscope.ingest import Receipt, in_batches, ingest, ingest_plans
 from callscope.servers import servers
 from callscope.settings import Settings
 from callscope.settle import settle_pending
 from callscope.simulation import CallPlan, population
-from callscope.sources import SourceError
-from callscope.sources.registry import HEAD_BYTES, SOURCES, recognise
+from callscope.sources import Refusal, SourceError
+from callscope.sources.registry import HEAD_BYTES, SOURCES, Source, recognise
 from callscope.storage.migrations import migrate
 from callscope.storage.timeseries import Partitions
-from callscope.telemetry import Telemetry
 from callscope.vocabulary import Platform
-
-NATIVE = "callscope"
 
 
 async def migrate_database(settings: Settings, given: argparse.Namespace) -> None:
@@ -115,8 +111,10 @@ async def import_files(settings: Settings, given: argparse.Namespace) -> int:
             for file in given.files:
                 try:
                     with file.open("rb") as opened:
-                        batches = _batches(Counted(opened, advance), given.source, given.call)
-                        outcome.add(file, await ingest(connection, partitions, project_id, batches))
+                        counted = Counted(opened, advance)
+                        source = _source(counted.head(), given.source)
+                        rows = source.read(cast("BinaryIO", counted), call_id=given.call)
+                        outcome.add(file, await ingest(connection, partitions, project_id, in_batches(rows)))
                 except SourceError as error:
                     outcome.refuse(file, Refusal(error.line or 0, None, "source_invalid", error.reason))
                 except OSError as error:
@@ -130,28 +128,11 @@ async def import_files(settings: Settings, given: argparse.Namespace) -> int:
     return 1 if outcome.refused else 0
 
 
-def _batches(file: "Counted", source: str | None, call_id: str | None) -> AsyncIterator[Iterable[Telemetry | Refusal | None]]:
-    head = file.head()
+def _source(head: bytes, name: str | None) -> Source:
+    source = SOURCES[name] if name is not None else recognise(head)
     if source is None:
-        found = recognise(head)
-        source = found.name if found is not None else NATIVE if head.lstrip()[:1] == b"{" else None
-    if source is None:
-        known = ", ".join([NATIVE, *SOURCES])
-        raise SourceError(f"is in no format that is known: {known}" if head else "is empty")
-    if source == NATIVE:
-        return in_batches(_lines(file, call_id))
-    return in_batches(SOURCES[source].read(file, call_id=call_id))  # type: ignore[arg-type]
-
-
-def _lines(file: "Counted", call_id: str | None) -> Iterator[Telemetry | Refusal | None]:
-    opened: Any = gzip.open(file) if file.head()[:2] == b"\x1f\x8b" else file  # type: ignore[call-overload]
-    number = 0
-    while line := opened.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        if len(line) > MAX_LINE_BYTES:
-            raise SourceError(f"should have no line longer than {MAX_LINE_BYTES} bytes", number)
-        row = read_line(line, number)
-        yield row.model_copy(update={"call_id": call_id}) if call_id and row is not None and not isinstance(row, Refusal) else row
+        raise SourceError(f"is in no format that is known: {', '.join(SOURCES)}" if head else "is empty")
+    return source
 
 
 class Counted:

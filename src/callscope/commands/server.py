@@ -48,7 +48,7 @@ async def demo(settings: Settings, given: argparse.Namespace) -> None:
             server = _server(database_url, settings)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
-                await asyncio.sleep(0.01)
+                await asyncio.wait([serving], timeout=0.01)
             if server.started:
                 _tell(told, _address(listener), key)
             try:

@@ -49,13 +49,12 @@ class Plan:
     fields: list[tuple[str, bytes | Introspection | Statement]]
 
     async def run(self, connection: Connection, project_id: int, variables: VariableValues) -> bytes:
-        given = [
-            part.parameters.evaluate(project_id, variables) if isinstance(part, Statement) else None for _, part in self.fields
-        ]
+        statements = [part for _, part in self.fields if isinstance(part, Statement)]
+        given = iter([statement.parameters.evaluate(project_id, variables) for statement in statements])
         parts = []
-        for (key, part), values in zip(self.fields, given, strict=True):
+        for key, part in self.fields:
             if isinstance(part, Statement):
-                arguments, sites = values or ([], [])
+                arguments, sites = next(given)
                 value = part.assemble(await connection.fetch(part.sql, *arguments), sites).encode()
             else:
                 value = part if isinstance(part, bytes) else part(variables)

@@ -64,7 +64,7 @@ class PagePlan:
     @classmethod
     def of(cls, compiler: "Compiler", field: Selected, binding: Many, site: int, parent: str) -> "PagePlan":
         page_type = cast("GraphQLObjectType", field.object_type)
-        node_type: Any = page_type.fields["nodes"].type.of_type.of_type.of_type  # type: ignore[attr-defined]
+        node_type: Any = page_type.fields["nodes"].type.of_type.of_type.of_type
         rows = Rows.of(compiler, node_type, binding, site, parent)
         compiler.parameters.checks.append(lambda sites: _check(sites[site]))
         fields = compiler.selection.fields(page_type, field.selection_sets)

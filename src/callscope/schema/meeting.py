@@ -45,9 +45,7 @@ class MeetingFilter:
     min_participants: int | None = narrow("{row}.participant_count >= {value}", "At least so many.", type="integer")
 
 
-@strawberry.type(
-    description="A stretch of a call with someone connected: when everyone has left for a while, the next is another."
-)
+@strawberry.type(description="A stretch of a call with someone connected; once all have left for a while, the next is another.")
 @table("meeting", "call_key", "number", tag="meeting")
 class Meeting(Node, Inspectable):
     number: int = column("number", "1 for the call's first meeting.")

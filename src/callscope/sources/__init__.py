@@ -1,4 +1,6 @@
-"""The front doors: one pure module for each foreign format, bytes in, telemetry records out."""
+"""The front doors: one pure module for each format, bytes in, telemetry records out."""
+
+from dataclasses import dataclass
 
 
 class SourceError(Exception):
@@ -11,3 +13,16 @@ class SourceError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.line = line
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row that is not accepted, beside others that are.
+
+    ``line`` counts from 1, 0 for a whole file; ``code`` is stable, ``reason`` is for people.
+    """
+
+    line: int
+    field: str | None
+    code: str
+    reason: str

@@ -28,15 +28,16 @@ class PeerConnection:
         self.last_at = at if self.last_at is None else max(self.last_at, at)
         if name == "create":
             self.created_at = at
-        elif name == "close" or (name == "onconnectionstatechange" and value == "closed"):
+        state = value if isinstance(value, str) else ""
+        if name == "close" or (name == "onconnectionstatechange" and state == "closed"):
             self.close_at = at
             self.is_up = False
         elif name == "onconnectionstatechange":
-            self._states.append((at, str(value)))
-            self.is_up = value in CONNECTED
+            self._states.append((at, state))
+            self.is_up = state in CONNECTED
         elif name == "oniceconnectionstatechange":
-            self._ice_states.append((at, str(value)))
-            self.is_up = self.is_up if self._states else value in CONNECTED
+            self._ice_states.append((at, state))
+            self.is_up = self.is_up if self._states else state in CONNECTED
 
     @property
     def states(self) -> list[tuple[float, str]]:

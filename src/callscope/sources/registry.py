@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from callscope.sources import rtcstats
+from callscope.sources import Refusal, native, rtcstats
 from callscope.telemetry import Telemetry
 
 HEAD_BYTES = 4096
 
 
 class Read(Protocol):
-    def __call__(self, file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry]: ...
+    def __call__(self, file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | Refusal]: ...
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,9 @@ class Source:
     recognises: Callable[[bytes], bool]
 
 
-SOURCES = {source.name: source for source in (Source("rtcstats", rtcstats.read, rtcstats.recognises),)}
+NATIVE = Source("callscope", native.read, native.recognises)
+# The native format comes last: it takes whatever looks like JSON objects.
+SOURCES = {source.name: source for source in (Source("rtcstats", rtcstats.read, rtcstats.recognises), NATIVE)}
 
 
 def recognise(head: bytes) -> Source | None:

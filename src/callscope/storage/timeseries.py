@@ -76,6 +76,5 @@ async def _create(connection: asyncpg.Connection, table: str, name: str, week: d
         if await connection.fetchval("select to_regclass($1) is not null", name):
             return
         await connection.execute(f"create table {name} (like {table} including all)")
-        await connection.execute(
-            f"alter table {table} attach partition {name} for values from ('{week.isoformat()}') to ('{(week + WEEK).isoformat()}')"
-        )
+        start, end = week.isoformat(), (week + WEEK).isoformat()
+        await connection.execute(f"alter table {table} attach partition {name} for values from ('{start}') to ('{end}')")
