@@ -13,6 +13,7 @@ from callscope.api.graphql import GraphQLEndpoint
 from callscope.api.health import HealthEndpoint
 from callscope.api.ingest import IngestEndpoint
 from callscope.api.keys import Keyring
+from callscope.api.persisted import PersistedDocuments
 from callscope.schema.root import engine
 from callscope.settle import Settler
 from callscope.storage.pool import Pool
@@ -21,12 +22,13 @@ from callscope.telemetry import json_schema
 from callscope.web.playground import playground_routes
 
 
-def create_app(database_url: str, *, pool_size: int = 16, settling: bool = True) -> Starlette:
+def create_app(database_url: str, redis_url: str | None = None, *, pool_size: int = 16, settling: bool = True) -> Starlette:
     """The server on a migrated database. In its background it settles what is ingested, unless another process does."""
     pool = Pool(database_url, size=pool_size)
     keyring = Keyring(pool)
     settler = Settler(database_url)
-    graphql = GraphQLEndpoint(engine(), pool, keyring)
+    documents = PersistedDocuments(redis_url)
+    graphql = GraphQLEndpoint(engine(), pool, keyring, documents)
     ingest = IngestEndpoint(pool, Partitions(database_url), keyring, settler.changed)
     health = HealthEndpoint(database_url)
 
@@ -34,6 +36,7 @@ def create_app(database_url: str, *, pool_size: int = 16, settling: bool = True)
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(pool)
+            stack.push_async_callback(documents.close)
             if settling:
                 stack.push_async_callback(_cancelled, asyncio.create_task(settler.run()))
             yield

@@ -9,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from callscope.api.keys import Grant, Keyring, Scope
+from callscope.api.persisted import PersistedDocuments
 from callscope.api.unavailability import database_errors
+from callscope.query.cost import COST_LIMIT
 from callscope.query.errors import ErrorCode, RequestError
 from callscope.query.operation import Engine, Operation
 from callscope.storage.pool import Pool
@@ -18,6 +20,7 @@ MAX_BODY_BYTES = 1_000_000
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 STATUS = {
+    ErrorCode.PERSISTED_QUERY_NOT_FOUND: 200,
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.OVERLOADED: 503,
@@ -32,16 +35,18 @@ ANSWERED_WITH_200 = (ErrorCode.PARSE_ERROR, ErrorCode.VALIDATION_FAILED)
 class GraphQLRequest:
     """What a request asks for."""
 
-    query: str
+    query: Any
     operation_name: str | None
     variables: dict[str, Any]
+    extensions: dict[str, Any]
 
 
 class GraphQLEndpoint:
     """Answers ``GET`` and ``POST /graphql``."""
 
-    def __init__(self, engine: Engine, pool: Pool, keyring: Keyring) -> None:
+    def __init__(self, engine: Engine, pool: Pool, keyring: Keyring, documents: PersistedDocuments) -> None:
         self._engine = engine
+        self._documents = documents
         self._pool = pool
         self._keyring = keyring
 
@@ -50,11 +55,11 @@ class GraphQLEndpoint:
         if media_type is None:
             return Response(f"This endpoint answers in {GRAPHQL_RESPONSE} or {JSON}.", 406, media_type="text/plain")
         try:
-            return _response(b'{"data":' + await self._data(request) + b"}", 200, media_type)
+            return _response(await self._body(request), 200, media_type)
         except RequestError as error:
             return _refused(error, media_type)
 
-    async def _data(self, request: Request) -> bytes:
+    async def _body(self, request: Request) -> bytes:
         with database_errors():
             grant = await self._keyring.grant(request.headers.get("authorization"))
         if grant is None:
@@ -62,16 +67,19 @@ class GraphQLEndpoint:
         if Scope.READ not in grant.scopes:
             raise RequestError(ErrorCode.FORBIDDEN, "This key may not read: use one with the scope 'read'.")
         asked = await read_request(request)
-        operation = self._engine.operation(asked.query, asked.operation_name)
+        operation = self._engine.operation(await self._documents.document(asked.query, asked.extensions), asked.operation_name)
+        await self._documents.keep(asked.query, asked.extensions)
         if request.method == "GET" and operation.type is not OperationType.QUERY:
             raise RequestError(ErrorCode.BAD_REQUEST, "Only queries can be sent by GET: use POST.")
         return await self._run(operation, asked.variables, grant)
 
     async def _run(self, operation: Operation, given: dict[str, Any], grant: Grant) -> bytes:
         variables = operation.variables(given)
+        cost = operation.cost(variables)
         plan = self._engine.plan(operation, variables)
         with database_errors():
-            return await self._pool.read(lambda connection: plan.run(connection, grant.project_id, variables))
+            data = await self._pool.read(lambda connection: plan.run(connection, grant.project_id, variables))
+        return b'{"data":%b,"extensions":{"cost":{"requested":%d,"limit":%d}}}' % (data, cost, COST_LIMIT)
 
 
 async def read_request(request: Request) -> GraphQLRequest:
@@ -85,22 +93,19 @@ async def read_request(request: Request) -> GraphQLRequest:
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != JSON:
             raise RequestError(ErrorCode.BAD_REQUEST, f"Send the request as 'Content-Type: {JSON}'.")
-        given = _json(await _body(request), "body")
+        given = _json(await _content(request), "body")
     if not isinstance(given, dict):
         raise RequestError(ErrorCode.BAD_REQUEST, "The request should be a JSON object with the text 'query'.")
     name, variables = given.get("operationName"), given.get("variables")
-    query = given.get("query")
-    if not isinstance(query, str):
-        raise RequestError(ErrorCode.BAD_REQUEST, "The parameter 'query' should be a text.")
     if name is not None and not isinstance(name, str):
         raise RequestError(ErrorCode.BAD_REQUEST, "The parameter 'operationName' should be a text.")
     for parameter in ("variables", "extensions"):
         if not isinstance(given.get(parameter), dict | None):
             raise RequestError(ErrorCode.BAD_REQUEST, f"The parameter '{parameter}' should be a JSON object.")
-    return GraphQLRequest(query, name or None, variables or {})
+    return GraphQLRequest(given.get("query"), name or None, variables or {}, given.get("extensions") or {})
 
 
-async def _body(request: Request) -> bytes:
+async def _content(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from callscope.servers import servers
+from callscope.servers import Servers, servers
 from callscope.settings import Settings
 from callscope.storage.migrations import migrate, pending
 from callscope.storage.pool import connect
@@ -22,12 +22,12 @@ def say(text: str) -> None:
 
 
 @asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[tuple[asyncpg.Connection, str]]:
-    """A connection to the migrated database, and its URL. Our own database is migrated here; a given one never is."""
+async def database(settings: Settings) -> AsyncIterator[tuple[asyncpg.Connection, Servers]]:
+    """A connection to the migrated database, and the servers. Our own database is migrated here; a given one never is."""
     with servers(settings) as found:
         async with database_at(found.database_url) as connection:
             await ensure_migrated(connection, own=settings.database_url is None)
-            yield connection, found.database_url
+            yield connection, found
 
 
 @asynccontextmanager

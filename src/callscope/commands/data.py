@@ -57,10 +57,10 @@ async def _settle(connection: asyncpg.Connection, project_id: int | None) -> int
 async def simulate(settings: Settings, given: argparse.Namespace) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     plans = [_plan(given, now)] if given.calls is None else list(population(given.calls, now, given.seed))
-    async with database(settings) as (connection, database_url):
+    async with database(settings) as (connection, found):
         project_id = await project_of(connection, given.project)
         with progress("Simulating calls", len(plans)) as advance:
-            receipt = await ingest_plans(connection, database_url, project_id, plans, advance)
+            receipt = await ingest_plans(connection, found.database_url, project_id, plans, advance)
         await _settle(connection, project_id)
     say(f"{len(receipt.calls)} calls simulated, {receipt.accepted} records")
 
@@ -103,9 +103,9 @@ class Outcome:
 async def import_files(settings: Settings, given: argparse.Namespace) -> int:
     """Import each file whole or not at all (of our own NDJSON: its good rows); 1 where anything was refused."""
     outcome = Outcome()
-    async with database(settings) as (connection, database_url):
+    async with database(settings) as (connection, found):
         project_id = await project_of(connection, given.project)
-        partitions = Partitions(database_url)
+        partitions = Partitions(found.database_url)
         size = sum(file.stat().st_size for file in given.files if file.is_file())
         with progress("Importing", size) as advance:
             for file in given.files:

@@ -31,7 +31,7 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
     with _listening(settings, given) as listener, servers(settings) as found:
         async with database_at(found.database_url) as connection:
             await ensure_migrated(connection, own=settings.database_url is None)
-        server = _server(found.database_url, settings)
+        server = _server(found.database_url, found.redis_url, settings)
         say(f"Callscope serves on {_address(listener)}")
         await server.serve(sockets=[listener])
 
@@ -42,10 +42,10 @@ async def demo(settings: Settings, given: argparse.Namespace) -> None:
     with _listening(settings, given) as listener:
         known = _known_key(told)
         told.unlink(missing_ok=True)
-        async with database(settings) as (connection, database_url):
+        async with database(settings) as (connection, found):
             key = await _usable_key(connection, given.project, known)
-            await _fill(connection, database_url, given.project)
-            server = _server(database_url, settings)
+            await _fill(connection, found.database_url, given.project)
+            server = _server(found.database_url, found.redis_url, settings)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.wait([serving], timeout=0.01)
@@ -72,9 +72,9 @@ def _address(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def _server(database_url: str, settings: Settings) -> uvicorn.Server:
+def _server(database_url: str, redis_url: str, settings: Settings) -> uvicorn.Server:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    app = create_app(database_url, pool_size=settings.pool_size)
+    app = create_app(database_url, redis_url, pool_size=settings.pool_size)
     return uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, server_header=False)
     )

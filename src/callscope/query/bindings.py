@@ -42,7 +42,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Argument:
-    """A GraphQL argument; ``sql`` is its type as a parameter. Numbers outside the bounds are refused by name."""
+    """A GraphQL argument; ``sql`` is its type as a parameter. Numbers outside the bounds are refused by name.
+
+    ``weight`` is what one of it adds to the cost of each field inside, 0 for what does not multiply.
+    """
 
     name: str
     annotation: Any
@@ -51,6 +54,7 @@ class Argument:
     default: Any = strawberry.UNSET
     minimum: float | None = None
     maximum: float | None = None
+    weight: float = 0
 
     def value(self, value: Any) -> Any:
         """The value as given, or the default where it is null; refused where it is out of bounds."""

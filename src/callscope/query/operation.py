@@ -22,6 +22,7 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 
 from callscope.query.compiler import Compiler, Statement, node_types
+from callscope.query.cost import Meter, check_cost, check_size
 from callscope.query.errors import ErrorCode, RequestError
 from callscope.query.parameters import shape_of
 from callscope.query.selection import TYPENAME, Selected, Selection
@@ -70,6 +71,7 @@ class Operation:
     node: OperationDefinitionNode
     fragments: dict[str, FragmentDefinitionNode]
     plans: "OrderedDict[Hashable, Plan]" = field(default_factory=OrderedDict)
+    _cost: int | None = None
 
     @property
     def type(self) -> OperationType:
@@ -91,6 +93,20 @@ class Operation:
                 type_: Any = type_from_ast(self.schema, definition.type)
                 shapes.append((name, shape_of(type_, variables.coerced[name])))
         return tuple(shapes)
+
+    def meter(self, variables: Mapping[str, Any]) -> Meter:
+        return Meter(self.schema, self.fragments, variables)
+
+    def cost(self, variables: VariableValues) -> int:
+        """What the answer can cost; refused where that is too much."""
+        if self._cost is None:
+            meter = self.meter(variables.coerced)
+            measure = meter.operation(self.node)
+            check_cost(measure)
+            if meter.uses_variables:
+                return round(measure.cost)
+            self._cost = round(measure.cost)
+        return self._cost
 
     def root_fields(self, variables: VariableValues) -> list[Selected]:
         root: Any = self.schema.get_root_type(self.node.operation)
@@ -132,10 +148,13 @@ class Engine:
             raise RequestError(ErrorCode.PARSE_ERROR, [error]) from None
         except RecursionError:
             raise RequestError(ErrorCode.PARSE_ERROR, "The document is nested too deeply.") from None
+        operations = self._operations(document)
+        for operation in operations.values():
+            check_size(operation.meter({}).operation(operation.node))
         errors = validate(self.schema, document, max_errors=MAX_ERRORS)
         if errors:
             raise RequestError(ErrorCode.VALIDATION_FAILED, errors[:MAX_ERRORS])
-        return self._operations(document)
+        return operations
 
     def _operations(self, document: DocumentNode) -> dict[str | None, Operation]:
         fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}

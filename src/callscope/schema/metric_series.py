@@ -123,7 +123,16 @@ class MetricSeries(Node):
         arguments=(
             Argument("from", datetime | None, "Start; null for the start of the call.", sql="timestamptz"),
             Argument("to", datetime | None, "End; null for the call's last activity.", sql="timestamptz"),
-            Argument("maxPoints", int | None, f"1 to {MAX_POINTS}.", sql="integer", default=300, minimum=1, maximum=MAX_POINTS),
+            Argument(
+                "maxPoints",
+                int | None,
+                f"1 to {MAX_POINTS}.",
+                sql="integer",
+                default=300,
+                minimum=1,
+                maximum=MAX_POINTS,
+                weight=0.1,
+            ),
         ),
         check=_check_span,
     )

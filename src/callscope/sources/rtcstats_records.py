@@ -27,9 +27,10 @@ from callscope.telemetry import (
     StreamRecord,
     SubscriberRecord,
     Telemetry,
+    WarningRecord,
     from_milliseconds,
 )
-from callscope.vocabulary import EndpointKind, MediaMode, Platform
+from callscope.vocabulary import DataWarningKind, EndpointKind, MediaMode, Platform
 
 MAX_HELD_POINTS = 2_000_000
 """Points that wait for the trace to name itself; after as many, it is named without."""
@@ -71,6 +72,13 @@ class Records:
         strangers.pop(self.participant_id, None)
         for participant_id, kind in strangers.items():
             yield ParticipantRecord(call_id=self.call_id, participant_id=participant_id, kind=kind)
+        if restarts := sum(connection.meter.restarts for connection in self._dump.connections.values()):
+            yield WarningRecord(
+                call_id=self.call_id,
+                kind=DataWarningKind.COUNTER_RESET,
+                message=f"{restarts} times counters of a stream began again; the intervals in which they did are left out.",
+                participant_id=self.participant_id,
+            )
         yield from map(self._event, self._dump.happenings)
         yield from map(self._samples, self._dump.blocks.take_all())
 
@@ -132,11 +140,12 @@ class Records:
         return Names(stream, _identifier(endpoint))
 
     def _call(self) -> CallRecord:
-        """Routed or relayed is whichever way carried more."""
+        """Routed or relayed is whichever way carried more, or, where nothing was counted, was connected."""
         carried = {True: 0.0, False: 0.0}
         for connection in self._dump.connections.values():
             if connection.is_p2p is not None:
                 carried[connection.is_p2p] += sum(flow.bytes for flow in connection.flows)
+                carried[connection.is_p2p] += connection.life.connected_at is not None
         mode = MediaMode.RELAYED if carried[True] > carried[False] else MediaMode.ROUTED
         return CallRecord(call_id=self.call_id, platform=Platform.JITSI, media_mode=mode if any(carried.values()) else None)
 

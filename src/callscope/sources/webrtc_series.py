@@ -43,6 +43,8 @@ class Change:
 class Meter:
     """Follows the counters of one peer connection."""
 
+    restarts: int = 0
+    """How often counters began again."""
     _at: float = 0
     _counters: dict[SsrcKey, tuple[Rtp, Rtp]] = field(default_factory=dict)
     """Of each SSRC the counters before, and those that the last judgement of its losses was about."""
@@ -60,8 +62,11 @@ class Meter:
         for rtp in snapshot.rtps:
             key = (rtp.is_sent, rtp.ssrc)
             previous, judged = before.get(key, (None, rtp))
-            if previous is None or _has_restarted(previous, rtp):
+            if previous is None:
                 self._counters[key] = rtp, rtp
+            elif _has_restarted(previous, rtp):
+                self._counters[key] = rtp, rtp
+                self.restarts += 1
             elif rtp.at <= previous.at:
                 self._counters[key] = previous, judged
             else:
