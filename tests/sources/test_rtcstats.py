@@ -11,7 +11,7 @@ from traces import BRIDGE, IDENTITY, P2P, START, Trace, every, only, packed, rea
 
 from callscope.sources import SourceError, rtcstats, rtcstats_records, sample_blocks
 from callscope.telemetry import TELEMETRY
-from callscope.vocabulary import Direction, EndpointKind, Media, MediaMode, Metric, Platform, StreamSource
+from callscope.vocabulary import DataWarningKind, Direction, EndpointKind, Media, MediaMode, Metric, Platform, StreamSource
 
 SECRETS = ("192.168.1.154", "203.0.113.9", "2001:db8::7", "u5er", "pa55", "h0st.local", "ufrag77", "t0ken")
 
@@ -173,7 +173,6 @@ def test_both_sides_of_a_conference_agree():
 
     ada, bob = side("aaaaaaaa", "bbbbbbbb", "Standup"), side("bbbbbbbb", "aaaaaaaa", "STANDUP")
     assert {record.call_id for record in ada + bob} == {"standup"}
-    assert only(ada, "call").media_mode is None
     for records in (ada, bob):
         assert {(stream.stream_id, stream.participant_id) for stream in every(records, "stream")} == {
             ("aaaaaaaa-audio-0-2", "aaaaaaaa"),
@@ -200,6 +199,9 @@ def test_peer_to_peer_is_relayed():
     trace = Trace().add("identity", None, IDENTITY).connect("PC_0", BRIDGE).connect("PC_1", P2P)
     trace.stats(sent(packetsSent=9, bytesSent=100), 1000, "PC_0").stats(sent(packetsSent=9, bytesSent=900), 1000, "PC_1")
     assert only(trace.read(), "call").media_mode is MediaMode.RELAYED
+    assert only(Trace().connect(kind=P2P).read(), "call").media_mode is MediaMode.RELAYED
+    assert only(Trace().connect(kind=BRIDGE).read(), "call").media_mode is MediaMode.ROUTED
+    assert only(Trace().connect(kind=None).read(), "call").media_mode is None
 
 
 def test_the_bridge_is_not_blamed_for_silence_while_two_talk_directly():
@@ -325,6 +327,16 @@ def test_reports_absent_from_a_difference_are_gone():
     assert ended == {"aaaaaaaa/PC_0/aaaaaaaa/PC_0/audio-11": (7000,), "aaaaaaaa/PC_0/aaaaaaaa/PC_0/audio-13": (1000,)}
 
 
+def test_counters_that_begin_again_are_a_fault_of_the_data():
+    trace = Trace().add("identity", None, IDENTITY).connect()
+    for at, number in ((1000, 5), (2000, 9), (3000, 1), (4000, 4)):
+        trace.stats(sent(packetsSent=number), at)
+    records = trace.read()
+    warning = only(records, "warning")
+    assert (warning.kind, warning.participant_id) == (DataWarningKind.COUNTER_RESET, "aaaaaaaa")
+    assert samples(records, Metric.PACKETS_PER_SECOND) == [4, 3]
+
+
 def test_odd_statistics_are_passed_over():
     trace = (
         Trace()
@@ -342,7 +354,9 @@ def test_odd_events_are_passed_over():
     trace = (
         Trace().connect().add("constraints", "PC_1", {"optional": "odd"}).add("constraints", "PC_1", {"optional": ["odd", {}]})
     )
-    trace.add("ontrack", "PC_0", None).add("getUserMediaOnSuccess", None, {"tracks": [5]}).add("identity", None, "odd")
+    trace.add("ontrack", "PC_0", None).add("getUserMediaOnSuccess", None, {"tracks": [5, {"kind": ["odd"], "label": "x"}]}).add(
+        "identity", None, "odd"
+    )
     trace.add("setVideoType", None, {"ssrc": "x", "ownerEndpointId": "e"}).add("e2eRtt", None, {"rtt": 5}, None)
     trace.add("addTrack", "PC_0", "audio:x -", None).add("ontrack", "PC_2", "audio:x stream:s", None).add(
         "dominantSpeaker", None, {}, 1e15

@@ -206,6 +206,8 @@ def test_the_simulcast_layers_of_a_camera_are_one_stream(traces):
 def test_two_traces_of_one_conference_agree(traces):
     one, two = traces["google-legacy-stats-p2p"], traces["safari-standard-stats"]
     assert one[0].call_id == two[0].call_id == "closeoutfitsusefast"
+    modes = {(call.version, call.media_mode) for call in every(one + two, "call")}
+    assert modes == {(0, MediaMode.RELAYED), (1, MediaMode.ROUTED)}
     for sender, receiver in ((one, two), (two, one)):
         own = {stream.stream_id for stream in every(sender, "stream", version=1)}
         assert len(own & {stream.stream_id for stream in every(receiver, "stream", version=0)}) == 2

@@ -163,6 +163,7 @@ def test_a_counter_that_falls_has_restarted(counter):
     meter = Meter()
     meter.advance(seen(0, first))
     assert meter.advance(seen(1000, second)) == {}
+    assert meter.restarts == 1
     assert len(meter.advance(seen(2000, third))) == 1
 
 

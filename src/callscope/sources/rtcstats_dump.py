@@ -143,7 +143,7 @@ class Dump:
         tracks = data.get("tracks")
         for track in tracks if isinstance(tracks, list) else []:
             told = _object(track)
-            label, kind = text(told.get("label")) or "", told.get("kind")
+            label, kind = text(told.get("label")) or "", text(told.get("kind"))
             is_screen = "DisplayMedia" in name or label.startswith(("screen:", "window:", "web-contents-media-stream:"))
             if kind == "video" and (track_id := text(told.get("id"))):
                 self._screens[track_id] = is_screen

@@ -146,8 +146,12 @@ class Records:
             if connection.is_p2p is not None:
                 carried[connection.is_p2p] += sum(flow.bytes for flow in connection.flows)
                 carried[connection.is_p2p] += connection.life.connected_at is not None
-        mode = MediaMode.RELAYED if carried[True] > carried[False] else MediaMode.ROUTED
-        return CallRecord(call_id=self.call_id, platform=Platform.JITSI, media_mode=mode if any(carried.values()) else None)
+        mode = None
+        if any(carried.values()):
+            mode = MediaMode.RELAYED if carried[True] > carried[False] else MediaMode.ROUTED
+        # Two who talked directly do not gainsay a third who needed the bridge.
+        version = OWN if mode is MediaMode.ROUTED else HEARSAY
+        return CallRecord(call_id=self.call_id, version=version, platform=Platform.JITSI, media_mode=mode)
 
     def _participant(self) -> ParticipantRecord:
         identity = self._dump.identity
