@@ -15,15 +15,18 @@ from typing import Any
 import asyncpg
 
 from callscope.analysis.catalog import build
+from callscope.analysis.issues import Issue, counts_by_participant, stated_issues
 from callscope.analysis.meetings import SILENCE, Meeting, meetings
 from callscope.analysis.rows import Catalog
-from callscope.analysis.statistics import Stretch, issue_counts, statistics
+from callscope.analysis.statistics import Stretch, statistics
 from callscope.storage.derived import PENDING_CALLS, TRY_LOCK, DerivedTables
 from callscope.storage.keys import key_of
 from callscope.storage.pool import connect
 from callscope.vocabulary import MediaMode, Platform, TelemetryKind
 
 log = logging.getLogger(__name__)
+
+ErrorEvent = tuple[int | None, datetime]
 
 BATCH = 100
 TOLD_BY = {
@@ -90,7 +93,9 @@ class _Settlement:
         await tables.store("subscriber", [asdict(row) for row in catalog.subscribers.values()])
         await tables.place_events()
         errors = await tables.error_events()
-        self._count_errors(catalog, errors)
+        issues = stated_issues(catalog, key_of)
+        await tables.store("issue", [asdict(issue) for issue in issues])
+        self._count_errors(catalog, errors, issues)
         await tables.store("participant", [asdict(row) for row in catalog.participants.values()])
         await tables.store("data_warning", [asdict(row) for row in catalog.warnings.values()])
         series = [{**asdict(row), **figures[key]} for key, row in catalog.series.items() if key in figures]
@@ -108,7 +113,9 @@ class _Settlement:
                     **shared,
                     "duration_seconds": (meeting.ended_at - meeting.started_at).total_seconds(),
                     "last_telemetry_at": min(last_active_at, meeting.ended_at),
-                    **statistics(_stretch(catalog, errors, meeting.ended_at, meeting), large_above, catalog.implied).columns(),
+                    **statistics(
+                        _stretch(catalog, errors, issues, meeting.ended_at, meeting), large_above, catalog.implied
+                    ).columns(),
                 }
                 for meeting in found
             ],
@@ -130,21 +137,21 @@ class _Settlement:
             "last_telemetry_at": last_active_at,
             "revision": await tables.revision() + 1,
             **shared,
-            **statistics(_stretch(catalog, errors, ended_at), large_above, catalog.implied).columns(),
+            **statistics(_stretch(catalog, errors, issues, ended_at), large_above, catalog.implied).columns(),
         }
         await tables.store("call", [call])
 
     @staticmethod
-    def _count_errors(catalog: Catalog, errors: list[tuple[int | None, datetime]]) -> None:
-        failed, issues = issue_counts(catalog.connections.values(), catalog.streams.values(), catalog.subscribers.values())
+    def _count_errors(catalog: Catalog, errors: list[ErrorEvent], issues: list[Issue]) -> None:
+        failed, every = counts_by_participant(issues)
         events = Counter(key for key, _ in errors)
         for key, participant in catalog.participants.items():
             participant.error_count = failed[key] + events[key]
-            participant.issue_count = issues[key]
+            participant.issue_count = every[key]
 
 
 def _stretch(
-    catalog: Catalog, errors: list[tuple[int | None, datetime]], ended_at: datetime, meeting: Meeting | None = None
+    catalog: Catalog, errors: list[ErrorEvent], issues: list[Issue], ended_at: datetime, meeting: Meeting | None = None
 ) -> Stretch:
     connections = list(catalog.connections.values())
     streams = list(catalog.streams.values())
@@ -158,8 +165,9 @@ def _stretch(
         present = {row.participant_key for row in connections}
         participants = [row for row in participants if row.participant_key in present]
         errors = [error for error in errors if meeting.started_at <= error[1] <= meeting.ended_at]
+        issues = [issue for issue in issues if issue.meeting_number == number]
     tells_subscribers = "subscriber" in catalog.told
-    return Stretch(participants, connections, streams, subscribers, ended_at, len(errors), tells_subscribers)
+    return Stretch(participants, connections, streams, subscribers, ended_at, len(errors), len(issues), tells_subscribers)
 
 
 def _instants(catalog: Catalog) -> Iterable[datetime]:

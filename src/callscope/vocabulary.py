@@ -190,6 +190,21 @@ METRIC_UNITS = {
 }
 
 
+MORE_IS_BETTER = frozenset(
+    {
+        Metric.BITRATE,
+        Metric.PACKETS_PER_SECOND,
+        Metric.AVAILABLE_BITRATE,
+        Metric.FRAME_RATE,
+        Metric.FRAME_WIDTH,
+        Metric.FRAME_HEIGHT,
+        Metric.AUDIO_LEVEL,
+        Metric.MEAN_OPINION_SCORE,
+    }
+)
+"""Metrics of which the least value is the worst; of all others it is the greatest."""
+
+
 class TelemetryKind(Term):
     """A kind of telemetry that a source can deliver."""
 

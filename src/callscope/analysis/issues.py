@@ -115,7 +115,7 @@ def _failures(kind: IssueKind, attempts: Sequence[Any], key: Key, severity: Seve
     for attempt in attempts:
         if attempt.outcome == Outcome.FAILED:
             later = [at for at in successes[_subject(kind, attempt)] if at >= attempt.attempted_at]
-            yield _issue(kind, severity, attempt, key, attempt.attempted_at, min(later, default=None))
+            yield _issue(kind, severity, attempt, key, (attempt.attempted_at, min(later, default=None)))
 
 
 def _disconnects(connections: Sequence[Connection], key: Key) -> Iterable[Issue]:
@@ -127,7 +127,8 @@ def _disconnects(connections: Sequence[Connection], key: Key) -> Iterable[Issue]
         if is_unexpected_disconnect(connection) and connection.disconnected_at is not None:
             ended = connection.disconnected_at
             later = [at for at in returns[connection.participant_key] if at >= ended]
-            yield _issue(IssueKind.UNEXPECTED_DISCONNECT, Severity.ERROR, connection, key, ended, min(later, default=None))
+            span = (ended, min(later, default=None))
+            yield _issue(IssueKind.UNEXPECTED_DISCONNECT, Severity.ERROR, connection, key, span)
 
 
 def _subject(kind: IssueKind, attempt: Any) -> Any:
@@ -135,9 +136,9 @@ def _subject(kind: IssueKind, attempt: Any) -> Any:
     return (attempt.participant_key, attempt.stream_key if kind is IssueKind.SUBSCRIBE_FAILED else None)
 
 
-def _issue(
-    kind: IssueKind, severity: Severity, attempt: Any, key: Key, started_at: datetime, recovered_at: datetime | None
-) -> Issue:
+def _issue(kind: IssueKind, severity: Severity, attempt: Any, key: Key, span: tuple[datetime, datetime | None]) -> Issue:
+    """``span`` is from when it began to when it had recovered."""
+    started_at, recovered_at = span
     wording = WORDINGS[kind]
     subject = next(
         getattr(attempt, name) for name in ("subscriber_key", "stream_key", "connection_key") if getattr(attempt, name, None)

@@ -37,14 +37,16 @@ def _chosen(name: str, values: list[Any]) -> Any:
     if name in ENDS:
         return max(map(datetime.fromisoformat, values))
     first = values[0]
-    if len(values) == 1:
+    if all(value == first for value in values):
         return first
     if isinstance(first, dict):
-        return merged(values)
+        # Of one version all: what is called "version" inside is a field like any other.
+        names = {name for value in values for name in value}
+        return {name: _chosen(name, [value[name] for value in values if name in value]) for name in names}
     if isinstance(first, list):
         distinct = {_text(item): item for value in values for item in value}
         return [distinct[key] for key in sorted(distinct)]
-    return max(values, key=_text)
+    return max(values)
 
 
 def _text(value: Any) -> str:

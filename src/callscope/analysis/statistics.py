@@ -11,9 +11,6 @@ from callscope.vocabulary import CallType, EndpointKind, Outcome
 
 Interval = tuple[datetime, datetime]
 
-UNEXPECTED_REASONS = frozenset({"networkDisconnected", "failed", "UnexpectedClientError", "UnexpectedServerError"})
-"""Reasons that name an end nobody wished for: Vonage's, WebRTC's connection state, ACS's result categories."""
-
 
 @dataclass(slots=True)
 class Stretch:
@@ -25,6 +22,7 @@ class Stretch:
     subscribers: Sequence[Subscriber]
     ended_at: datetime
     error_events: int
+    issues: int
     tells_subscribers: bool
 
 
@@ -87,7 +85,7 @@ def statistics(stretch: Stretch, large_above: int, implied: frozenset[int] | set
         published_minutes=published_minutes,
         subscribed_minutes=subscribed_minutes,
         streamed_minutes=published_minutes + subscribed_minutes,
-        issue_count=failures + sum(map(is_unexpected_disconnect, connected)),
+        issue_count=stretch.issues,
         error_count=failures + stretch.error_events,
         sdks=_counted(sdk_of(participant) for participant in stretch.participants),
         endpoints=_counted(endpoint_of(participant) for participant in stretch.participants),
@@ -111,26 +109,6 @@ def call_type(stretch: Stretch, published: Sequence[Stream], subscribed: Sequenc
     if len(people) == 2:
         return CallType.ONE_TO_ONE
     return CallType.BROADCAST if len(publishers) == 1 else CallType.MULTIPARTY
-
-
-def is_unexpected_disconnect(connection: Connection) -> bool:
-    """Established, and ended by an error or for a reason that nobody wished for."""
-    if connection.connected_at is None:
-        return False
-    return _has_error(connection) or connection.disconnect_reason in UNEXPECTED_REASONS
-
-
-def issue_counts(
-    connections: Iterable[Connection], streams: Iterable[Stream], subscribers: Iterable[Subscriber]
-) -> tuple[Counter[int], Counter[int]]:
-    """By participant: failed attempts, and failed attempts together with unexpected disconnects."""
-    failed: Counter[int] = Counter()
-    for attempt in [*connections, *streams, *subscribers]:
-        failed[attempt.participant_key] += attempt.outcome == Outcome.FAILED
-    issues = Counter(failed)
-    for connection in connections:
-        issues[connection.participant_key] += is_unexpected_disconnect(connection)
-    return failed, issues
 
 
 def most_at_once(intervals: Iterable[Interval]) -> int:
@@ -164,10 +142,6 @@ def _counted(values: Iterable[tuple[str, ...] | None]) -> list[dict[str, Any]]:
         {"kind": kind, "name": name, "version": version or None, "participant_count": count}
         for (kind, name, version), count in ranked
     ]
-
-
-def _has_error(attempt: Attempt) -> bool:
-    return attempt.error_code is not None or attempt.error_subcode is not None or attempt.error_message is not None
 
 
 def _failed(attempts: Iterable[Attempt]) -> int:

@@ -8,12 +8,14 @@ from graphql import OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from callscope.api.inspections import Inspections
 from callscope.api.keys import Grant, Keyring, Scope
 from callscope.api.persisted import PersistedDocuments
 from callscope.api.unavailability import database_errors
 from callscope.query.cost import COST_LIMIT
 from callscope.query.errors import ErrorCode, RequestError
 from callscope.query.operation import Engine, Operation
+from callscope.query.parameters import Reader
 from callscope.storage.pool import Pool
 
 MAX_BODY_BYTES = 1_000_000
@@ -49,6 +51,7 @@ class GraphQLEndpoint:
         self._documents = documents
         self._pool = pool
         self._keyring = keyring
+        self._inspections = Inspections(pool)
 
     async def answer(self, request: Request) -> Response:
         media_type = accepted_media_type(request.headers.get("accept"))
@@ -77,9 +80,11 @@ class GraphQLEndpoint:
         variables = operation.variables(given)
         cost = operation.cost(variables)
         plan = self._engine.plan(operation, variables)
+        reader = Reader(grant.project_id, grant.key_id)
         with database_errors():
-            data = await self._pool.read(lambda connection: plan.run(connection, grant.project_id, variables))
-        return b'{"data":%b,"extensions":{"cost":{"requested":%d,"limit":%d}}}' % (data, cost, COST_LIMIT)
+            answer = await self._pool.read(lambda connection: plan.run(connection, reader, variables))
+            await self._inspections.note(reader, answer.found)
+        return b'{"data":%b,"extensions":{"cost":{"requested":%d,"limit":%d}}}' % (answer.data, cost, COST_LIMIT)
 
 
 async def read_request(request: Request) -> GraphQLRequest:

@@ -2,8 +2,9 @@
 
 Strawberry keeps a binding in each field's metadata; the compiler reads it from there. SQL in bindings is a template:
 ``{row}`` is the row of the field's own type, ``{parent}`` the row that the field hangs on, ``{args.name}`` an argument as a
-parameter, ``{prefix}`` the prefix of an embedded object's columns, and the name of a table in braces that table, narrowed
-to the request's project. No other way to name a table exists, so no read can leave the project.
+parameter, ``{prefix}`` the prefix of an embedded object's columns, ``{key}`` the number of the request's key, and the name
+of a table in braces that table, narrowed to the request's project. No other way to name a table exists, so no read can leave
+the project.
 """
 
 from collections.abc import Callable
@@ -122,14 +123,17 @@ class One:
 class Many:
     """Rows of the type's table that carry the parent's keys, or for which ``where`` holds: a page, or the plain list.
 
-    ``orders`` are the orders that the argument ``orderBy`` can name, ``order`` the one without it.
+    ``orders`` are the orders that the argument ``orderBy`` can name, ``order`` the one without it. ``source`` stands in for
+    the table: a template of rows with its columns and more. A plain list with the argument ``first`` ends there.
     """
 
     where: str | None = None
+    source: str | None = None
     filter: type | None = None
     orders: dict[str, Order] = field(default_factory=dict)
     order: Order = Order(())
     paged: bool = True
+    arguments: tuple[Argument, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,9 +190,16 @@ def one(
     return _bound(One(where, source, arguments, by or {}, check), description, arguments)
 
 
-def listed(description: str, *, where: str | None = None, order: Order = Order(())) -> Any:
-    """A plain list: for rows that are few by nature."""
-    return _bound(Many(where, order=order, paged=False), description)
+def listed(
+    description: str,
+    *,
+    where: str | None = None,
+    source: str | None = None,
+    order: Order = Order(()),
+    arguments: tuple[Argument, ...] = (),
+) -> Any:
+    """A plain list: for rows that are few by nature, or cut by the argument ``first``."""
+    return _bound(Many(where, source, order=order, paged=False, arguments=arguments), description, arguments)
 
 
 def refetch(description: str, arguments: tuple[Argument, ...]) -> Any:
@@ -212,7 +223,7 @@ def many(
     if order_input is not None:
         arguments.append(Argument("orderBy", order_input | None, "How the list is ordered.", default=order_default))
     arguments += PAGE_ARGUMENTS
-    return _bound(Many(where, filter, orders or {}, order), description, tuple(arguments))
+    return _bound(Many(where, None, filter, orders or {}, order), description, tuple(arguments))
 
 
 DEFAULT_PAGE = 50

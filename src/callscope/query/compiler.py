@@ -34,8 +34,9 @@ from callscope.query.selection import TYPENAME, Selected, Selection
 
 @dataclass
 class Statement:
-    """A compiled root field: SQL, its parameters, and how its rows become the field's JSON."""
+    """A compiled root field: its name, SQL, parameters, and how the rows become the field's JSON."""
 
+    name: str
     sql: str
     parameters: Parameters
     assemble: Callable[[Sequence[Any], list[Values]], str]
@@ -44,12 +45,14 @@ class Statement:
 class Scope(dict[str, Any]):
     """The names that a template may use; a table's name gives the table, narrowed to the project."""
 
-    def __init__(self, tables: Mapping[str, str], names: dict[str, Any]) -> None:
+    def __init__(self, compiler: "Compiler", names: dict[str, Any]) -> None:
         super().__init__(names)
-        self.tables = tables
+        self.compiler = compiler
 
     def __missing__(self, name: str) -> str:
-        return f"(select * from {self.tables[name]} where project_id = $1)"
+        if name == "key":
+            return self.compiler.parameters.key()
+        return f"(select * from {self.compiler.tables[name]} where project_id = $1)"
 
 
 def node_types(schema: GraphQLSchema) -> dict[str, tuple[GraphQLObjectType, Table]]:
@@ -83,12 +86,12 @@ class Compiler:
             return self._refetch(selected, site)
         if isinstance(binding, Many) and binding.paged:
             sql, assemble = PagePlan.of(self, selected, binding, site, parent="").statement()
-            return Statement(sql, self.parameters, assemble)
+            return Statement(selected.name, sql, self.parameters, assemble)
         if isinstance(binding, One):
             sql = self._one(selected, binding, site, parent="")
         else:
             sql = self._list(selected, binding, site, parent="")
-        return Statement(f"select {sql}", self.parameters, lambda rows, _: rows[0][0] or "null")
+        return Statement(selected.name, f"select {sql}", self.parameters, lambda rows, _: rows[0][0] or "null")
 
     def _refetch(self, selected: Selected, site: int) -> Statement:
         """``node(id)`` and ``nodes(ids)``: a branch for each type that occurs among the ids."""
@@ -115,7 +118,9 @@ class Compiler:
                 return cast("str", objects.get(0, "null"))
             return "[" + ",".join([objects.get(position, "null") for position in range(len(sites[site][name]))]) + "]"
 
-        return Statement(" union all ".join(branches) or "select 1 where $1::integer is null", self.parameters, assemble)
+        return Statement(
+            selected.name, " union all ".join(branches) or "select 1 where $1::integer is null", self.parameters, assemble
+        )
 
     # ---------------------------------------------------------------------------------------------- objects
 
@@ -183,7 +188,9 @@ class Compiler:
 
     def _list(self, selected: Selected, binding: Many, site: int, parent: str) -> str:
         rows = Rows.of(self, cast("GraphQLObjectType", selected.object_type), binding, site, parent)
-        return array_sql(self.columns(rows.type, selected.selection_sets, rows.row, rows.table), rows.all())
+        columns = self.columns(rows.type, selected.selection_sets, rows.row, rows.table)
+        limit = f" limit {ArgumentParameters(self, site, binding.arguments).first}" if binding.arguments else ""
+        return array_sql(columns, rows.all() + limit)
 
     # ---------------------------------------------------------------------------------------------- arguments
 
@@ -222,7 +229,7 @@ class Compiler:
         return self.format(narrow.sql, row=row, parent=parent, value=parameter)
 
     def format(self, template: str, **names: Any) -> str:
-        return template.format_map(Scope(self.tables, {"prefix": "", **names}))
+        return template.format_map(Scope(self, {"prefix": "", **names}))
 
     def alias(self, table: Table | None = None) -> str:
         name = f"t{next(self._numbers)}"

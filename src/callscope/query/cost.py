@@ -103,12 +103,12 @@ class Meter:
                 if given is not None:
                     return min(max(given, 0), MAX_PAGE), name
             return DEFAULT_PAGE, "first"
-        if isinstance(binding, Items | Many):
+        if isinstance(binding, Items) or (isinstance(binding, Many) and not binding.arguments):
             return FEW, ""
         if isinstance(binding, Refetch):
             given = self._given(node, "ids")
             return (1, "") if given is None else (given, "ids")
-        if isinstance(binding, One):
+        if isinstance(binding, One | Many):
             for argument in binding.arguments:
                 if argument.weight:
                     given = self._given(node, argument.name)

@@ -1,7 +1,7 @@
 """JSON by PostgreSQL: ``row_to_json`` over a sub-select whose columns are named by the answer's keys.
 
 Of the ways to build JSON it is the fastest. Its keys are identifiers, which PostgreSQL cuts at 63 bytes without an error:
-objects with longer keys are put together as text.
+objects with longer keys are put together as text. Rows are named ``o.*``, because ``o`` would be the column of a key "o".
 """
 
 MAX_IDENTIFIER_BYTES = 63
@@ -33,18 +33,18 @@ def object_sql(columns: Columns) -> str:
     """One object, from expressions over rows that are in scope."""
     if not _fits(columns):
         return _as_text(columns)
-    return f"(select row_to_json(o) from (select {_named(columns)}) o)"
+    return f"(select row_to_json(o.*) from (select {_named(columns)}) o)"
 
 
 def row_sql(columns: Columns, source: str) -> str:
     """The object of the only row of ``source`` (from … where …), null without a row."""
     if not _fits(columns):
         return f"(select {_as_text(columns)} {source})"
-    return f"(select row_to_json(o) from (select {_named(columns)} {source}) o)"
+    return f"(select row_to_json(o.*) from (select {_named(columns)} {source}) o)"
 
 
 def array_sql(columns: Columns, source: str) -> str:
     """The objects of all rows of ``source`` (from … where … order by … limit …), in that order."""
     if not _fits(columns):
         return f"coalesce((select json_agg(o.j) from (select {_as_text(columns)} as j {source}) o), '[]'::json)"
-    return f"coalesce((select json_agg(o) from (select {_named(columns)} {source}) o), '[]'::json)"
+    return f"coalesce((select json_agg(o.*) from (select {_named(columns)} {source}) o), '[]'::json)"

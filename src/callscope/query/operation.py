@@ -24,7 +24,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from callscope.query.compiler import Compiler, Statement, node_types
 from callscope.query.cost import Meter, check_cost, check_size
 from callscope.query.errors import ErrorCode, RequestError
-from callscope.query.parameters import shape_of
+from callscope.query.parameters import Reader, Values, shape_of
 from callscope.query.selection import TYPENAME, Selected, Selection
 
 MAX_TOKENS = 10_000
@@ -40,6 +40,14 @@ class Connection(Protocol):
     async def fetch(self, query: str, *args: Any) -> Sequence[Any]: ...
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The data, and for each root field that found something its name and arguments."""
+
+    data: bytes
+    found: list[tuple[str, Values]]
+
+
 Introspection = Callable[[VariableValues], bytes]
 
 
@@ -49,18 +57,21 @@ class Plan:
 
     fields: list[tuple[str, bytes | Introspection | Statement]]
 
-    async def run(self, connection: Connection, project_id: int, variables: VariableValues) -> bytes:
+    async def run(self, connection: Connection, reader: Reader, variables: VariableValues) -> Answer:
         statements = [part for _, part in self.fields if isinstance(part, Statement)]
-        given = iter([statement.parameters.evaluate(project_id, variables) for statement in statements])
-        parts = []
+        given = iter([statement.parameters.evaluate(reader, variables) for statement in statements])
+        parts: list[bytes] = []
+        found: list[tuple[str, Values]] = []
         for key, part in self.fields:
             if isinstance(part, Statement):
                 arguments, sites = next(given)
                 value = part.assemble(await connection.fetch(part.sql, *arguments), sites).encode()
+                if value != b"null":
+                    found.append((part.name, sites[0]))
             else:
                 value = part if isinstance(part, bytes) else part(variables)
             parts.append(b'"' + key.encode() + b'":' + value)
-        return b"{" + b",".join(parts) + b"}"
+        return Answer(b"{" + b",".join(parts) + b"}", found)
 
 
 @dataclass
@@ -144,14 +155,14 @@ class Engine:
     def _read(self, text: str) -> dict[str | None, Operation]:
         try:
             document = parse(text, max_tokens=MAX_TOKENS)
+            operations = self._operations(document)
+            for operation in operations.values():
+                check_size(operation.meter({}).operation(operation.node))
+            errors = validate(self.schema, document, max_errors=MAX_ERRORS)
         except GraphQLError as error:
             raise RequestError(ErrorCode.PARSE_ERROR, [error]) from None
         except RecursionError:
             raise RequestError(ErrorCode.PARSE_ERROR, "The document is nested too deeply.") from None
-        operations = self._operations(document)
-        for operation in operations.values():
-            check_size(operation.meter({}).operation(operation.node))
-        errors = validate(self.schema, document, max_errors=MAX_ERRORS)
         if errors:
             raise RequestError(ErrorCode.VALIDATION_FAILED, errors[:MAX_ERRORS])
         return operations
@@ -196,7 +207,7 @@ class Engine:
             selection_set=SelectionSetNode(selections=tuple(root.nodes)),
         )
         document = DocumentNode(definitions=(alone, *operation.fragments.values()))
-        given = {name: source.value for name, source in variables.sources.items() if source.value is not None}
+        given = {name: source.value for name, source in variables.sources.items()}
         result = execute_sync(self.schema, document, variable_values=given)
         if result.errors or result.data is None:
             raise RequestError(ErrorCode.BAD_USER_INPUT, list(result.errors or []))

@@ -44,7 +44,8 @@ class Rows:
         if order_by:
             named = binding.orders[str(order_by["field"])]
             order = Order(named.columns, descending=str(order_by["direction"]) == "DESC")
-        return cls(type_, table, row, f"from {compiler.tables[table.name]} {row}", where, Keyset.of(table, order))
+        source = compiler.tables[table.name] if binding.source is None else f"({compiler.format(binding.source)})"
+        return cls(type_, table, row, f"from {source} {row}", where, Keyset.of(table, order))
 
     def all(self) -> str:
         return f"{self.source} where {' and '.join(self.where)} order by {self.keyset.order_sql(self.row)}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from graphql import (
     FieldNode,
+    GraphQLError,
     GraphQLField,
     GraphQLInputType,
     GraphQLNonNull,
@@ -21,7 +22,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_argument_values
 
-from callscope.query.errors import bad_input
+from callscope.query.errors import ErrorCode, RequestError, bad_input
 from callscope.query.ids import decode_id
 
 Values = dict[str, Any]
@@ -51,7 +52,21 @@ class Site:
             self.constant = get_argument_values(self.definition, self.node)
 
     def evaluate(self, variables: VariableValues) -> Values:
-        return self.constant if self.constant is not None else get_argument_values(self.definition, self.node, variables)
+        """Refuses null for a non-null argument, which a variable with a default can bring."""
+        if self.constant is not None:
+            return self.constant
+        try:
+            return get_argument_values(self.definition, self.node, variables)
+        except GraphQLError as error:
+            raise RequestError(ErrorCode.BAD_USER_INPUT, [error], coercion=True) from None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads: a project, by one of its keys."""
+
+    project_id: int
+    key_id: int = 0
 
 
 Parameter = Callable[[list[Values]], Any]
@@ -73,12 +88,17 @@ class Parameters:
         self.getters.append(getter)
         return f"${len(self.getters) + 1}::{sql_type}"
 
-    def evaluate(self, project_id: int, variables: VariableValues) -> tuple[list[Any], list[Values]]:
+    def key(self) -> str:
+        """The number of the request's key: it follows the sites' values."""
+        return self.add(lambda sites: sites[-1]["key"], "bigint")
+
+    def evaluate(self, reader: Reader, variables: VariableValues) -> tuple[list[Any], list[Values]]:
         """The statement's arguments, and each site's values. Refuses values that an argument does not take."""
         sites = [site.evaluate(variables) for site in self.sites]
         for check in self.checks:
             check(sites)
-        return [project_id, *[getter(sites) for getter in self.getters]], sites
+        sites.append({"key": reader.key_id})
+        return [reader.project_id, *[getter(sites) for getter in self.getters]], sites
 
 
 def value_at(values: Any, path: Sequence[str]) -> Any:

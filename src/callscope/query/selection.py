@@ -9,6 +9,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLDirective,
+    GraphQLError,
     GraphQLField,
     GraphQLIncludeDirective,
     GraphQLInterfaceType,
@@ -25,6 +26,8 @@ from graphql import (
     is_non_null_type,
 )
 from graphql.execution.values import VariableValues
+
+from callscope.query.errors import ErrorCode, RequestError
 
 TYPENAME = "__typename"
 
@@ -110,5 +113,8 @@ class Selection:
     def _directive(self, directive: GraphQLDirective, node: SelectionNode, *, default: bool) -> bool:
         if not node.directives:
             return default
-        values = get_directive_values(directive, node, self.variables)
+        try:
+            values = get_directive_values(directive, node, self.variables)
+        except GraphQLError as error:
+            raise RequestError(ErrorCode.BAD_USER_INPUT, [error], coercion=True) from None
         return default if values is None else bool(values["if_"] if "if_" in values else values["if"])

@@ -10,7 +10,7 @@ from callscope.schema.meeting import Meeting, meetings
 from callscope.schema.node import Node, Page, table
 from callscope.schema.participant import Participant
 from callscope.schema.scalars import OrderDirection
-from callscope.vocabulary import CallState, CallType, MediaMode, Platform, Term
+from callscope.vocabulary import CallState, CallType, IssueKind, MediaMode, Platform, Term
 
 _STATE = "case when {row}.live_until > now() then 'LIVE' else 'ENDED' end"
 
@@ -47,6 +47,11 @@ class CallFilter:
     )
     min_participants: int | None = narrow("{row}.participant_count >= {value}", "At least so many.", type="integer")
     has_issues: bool | None = narrow("{row}.issue_count > 0", "With issues, or without.", otherwise="{row}.issue_count = 0")
+    issue_kinds: list[IssueKind] | None = narrow(
+        "exists (select from {issue} own where own.call_key = {row}.call_key and own.kind = any({value}))",
+        "With an issue of one of these kinds.",
+        type="text[]",
+    )
     has_errors: bool | None = narrow("{row}.error_count > 0", "With errors, or without.", otherwise="{row}.error_count = 0")
     is_large: bool | None = narrow("{row}.is_large", "Large, or not.", otherwise="not {row}.is_large")
     tags: list[str] | None = narrow("{row}.tags && {value}", "With one of these tags.", type="text[]")

@@ -7,7 +7,8 @@ import strawberry
 from callscope.query.bindings import column, embedded
 from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
-from callscope.schema.inspection import FailureRates, Freshness, Statistics
+from callscope.schema.inspection import FailureRates, Freshness, IssueCount, Statistics, issue_summary
+from callscope.schema.issue import Issue, issues
 from callscope.schema.metric_series import MetricSeries, metric_series
 from callscope.schema.node import Page
 from callscope.schema.participant import Participant, participants
@@ -35,4 +36,6 @@ class Inspectable:
         "What happened, in order of time.",
         where="{row}.call_key = {parent}.call_key and {row}.at between {parent}.started_at and {parent}.last_active_at",
     )
+    issues: Page[Issue] = issues("Problems that the telemetry shows, in order of time.")
+    issue_summary: list[IssueCount] = issue_summary("{row}.call_key = {parent}.call_key")
     metric_series: Page[MetricSeries] = metric_series("What was measured.")

@@ -1,13 +1,14 @@
 """What can be inspected about a stretch of a call: figures that settling derived."""
 
 from datetime import datetime
+from typing import Any
 
 import strawberry
 
 from callscope.query.bindings import column, embedded, items, listed, one
 from callscope.schema.node import table
 from callscope.schema.references import ParticipantRef
-from callscope.vocabulary import CallType, DataWarningKind, EndpointKind, TelemetryKind
+from callscope.vocabulary import CallType, DataWarningKind, EndpointKind, IssueKind, Severity, TelemetryKind
 
 
 @strawberry.type(description="How many participants used an SDK.")
@@ -61,6 +62,33 @@ class FailureRates:
     connect: FailureRate = embedded("Connecting.", prefix="connect_")
     publish: FailureRate = embedded("Publishing.", prefix="publish_")
     subscribe: FailureRate = embedded("Subscribing.", prefix="subscribe_")
+
+
+@strawberry.type(description="How often a kind of issue occurred.")
+class IssueCount:
+    kind: IssueKind = column("kind", "Kind of problem.")
+    severity: Severity = column("severity", "The greatest severity among them.")
+    count: int = column("count", "Issues of the kind.")
+    participant_count: int = column("participant_count", "Participants that they hit.")
+    recovered_count: int = column("recovered_count", "Issues that were over before the participant left.")
+    total_seconds: float = column("total_seconds", "Their durations together, s; those that last count to the last telemetry.")
+
+
+def issue_summary(where: str) -> Any:
+    """Issues of a stretch by kind, worst first; ``where`` narrows them to the stretch."""
+    own = where.format(row="own", parent="{row}")
+    return items(
+        "(select jsonb_agg(by_kind) from (select own.kind, (array_agg(own.severity order by"
+        " array_position('{{CRITICAL,ERROR,WARNING,INFO}}'::text[], own.severity)))[1] as severity, count(*) as count,"
+        " count(distinct own.participant_key) as participant_count,"
+        " count(*) filter (where own.is_recovered) as recovered_count,"
+        " sum(greatest(date_part('epoch', coalesce(own.ended_at, {row}.last_telemetry_at) - own.started_at), 0))"
+        " as total_seconds"
+        " from {issue} own where " + own + " group by own.kind order by"
+        " min(array_position('{{CRITICAL,ERROR,WARNING,INFO}}'::text[], own.severity)), count(*) desc, own.kind) by_kind)",
+        "kind text, severity text, count integer, participant_count integer, recovered_count integer, total_seconds float8",
+        "Issues counted by kind, worst first.",
+    )
 
 
 @strawberry.type(description="A known fault of the telemetry.")

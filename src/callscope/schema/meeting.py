@@ -9,6 +9,8 @@ from callscope.query.bindings import Order, column, many, narrow, one
 from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
 from callscope.schema.inspectable import Inspectable
+from callscope.schema.inspection import IssueCount, issue_summary
+from callscope.schema.issue import Issue, issues
 from callscope.schema.metric_series import MetricSeries, metric_series
 from callscope.schema.node import Node, Page, table
 from callscope.schema.participant import Participant, participants
@@ -61,6 +63,8 @@ class Meeting(Node, Inspectable):
         "What happened while it lasted, in order of time.",
         where="{row}.call_key = {parent}.call_key and {row}.at between {parent}.started_at and {parent}.ended_at",
     )
+    issues: Page[Issue] = issues("Problems that the telemetry shows, in order of time.", where=_OWN)
+    issue_summary: list[IssueCount] = issue_summary(_OWN)
     metric_series: Page[MetricSeries] = metric_series(
         "What was measured while it lasted.",
         where="{row}.call_key = {parent}.call_key and {row}.started_at <= {parent}.ended_at"

@@ -9,7 +9,7 @@ from callscope.query.bindings import Argument, column, many, narrow, one
 from callscope.query.errors import bad_input
 from callscope.schema.node import Node, table
 from callscope.schema.references import ConnectionRef, ParticipantRef, StreamRef, SubscriberRef
-from callscope.vocabulary import Direction, EndpointKind, Media, Metric, Unit
+from callscope.vocabulary import MORE_IS_BETTER, Direction, EndpointKind, Media, Metric, Unit
 
 MAX_POINTS = 5_000
 
@@ -28,7 +28,8 @@ class Samples:
     counts: list[int] = column("counts", "Samples in each bucket.")
 
 
-SAMPLES = """
+# The grid is the call's, so that all its series share it. {filled} are its buckets that hold samples.
+_GRID = """
     select grid.started_at, grid.step as step_seconds, points.*
     from (
         select span.started_at, span.ended_at, span.step,
@@ -36,10 +37,8 @@ SAMPLES = """
         from (
             select bounds.*, greatest(bounds.seconds / {args.maxPoints}, own.sampling_seconds, 0.001) as step
             from {call} own,
-            lateral (select coalesce({args.from}, own.started_at) as started_at,
-                coalesce({args.to}, own.last_active_at) as ended_at,
-                date_part('epoch', coalesce({args.to}, own.last_active_at) - coalesce({args.from}, own.started_at)) as seconds
-            ) bounds
+            lateral (select {started_at} as started_at, {ended_at} as ended_at,
+                date_part('epoch', {ended_at} - {started_at}) as seconds) bounds
             where own.call_key = {parent}.call_key
         ) span
     ) grid,
@@ -50,17 +49,57 @@ SAMPLES = """
             array_agg(maximum order by bucket) as maximums,
             array_agg(coalesce(sample_count, 0) order by bucket) as counts
         from generate_series(0, grid.buckets - 1) as bucket
-        left join (
-            select least(floor(date_part('epoch', sample.at - grid.started_at) / grid.step)::integer, grid.buckets - 1) as bucket,
-                avg(sample.value) as average, min(sample.value) as minimum, max(sample.value) as maximum,
-                count(*)::integer as sample_count
-            from {metric_sample} sample
-            where sample.call_key = {parent}.call_key and sample.series_key = {parent}.series_key
-                and sample.at >= grid.started_at and sample.at <= grid.ended_at
-            group by 1
-        ) filled using (bucket)
+        left join ({filled}) filled using (bucket)
     ) points
 """
+_BUCKETS = """
+    select least(floor(date_part('epoch', sample.at - grid.started_at) / grid.step)::integer, grid.buckets - 1) as bucket,
+        avg(sample.value) as average, min(sample.value) as minimum, max(sample.value) as maximum,
+        count(*)::integer as sample_count
+    from {metric_sample} sample
+    where sample.call_key = {parent}.call_key and sample.series_key = {series}
+        and sample.at >= grid.started_at and sample.at <= grid.ended_at
+    group by 1
+"""
+
+
+def _grid(filled: str, started_at: str = "own.started_at", ended_at: str = "own.last_active_at") -> str:
+    parts = (("{filled}", filled), ("{started_at}", started_at), ("{ended_at}", ended_at))
+    sql = _GRID
+    for name, part in parts:
+        sql = sql.replace(name, part)
+    return sql
+
+
+SAMPLES = _grid(
+    _BUCKETS.replace("{series}", "{parent}.series_key"),
+    "coalesce({args.from}, own.started_at)",
+    "coalesce({args.to}, own.last_active_at)",
+)
+
+# In each bucket the series that is worst off: the least of what should be much, the greatest of what should be little.
+PUBLISHER_QUALITY = _grid(
+    "select distinct on (bucket) bucket, average, minimum, maximum, sample_count from {metric_series} series, lateral ("
+    + _BUCKETS.replace("{series}", "series.series_key")
+    + """) buckets
+    where series.call_key = {parent}.call_key and series.stream_key = {parent}.stream_key
+        and series.metric = {args.metric} and series.media = {args.media}
+        and series.direction = case when {parent}.is_scalable and {args.media} <> 'AUDIO' then 'PUBLISH' else 'SUBSCRIBE' end
+    order by bucket, case when {args.metric} = any('{{"""
+    + ",".join(sorted(MORE_IS_BETTER))
+    + """}}'::text[]) then average else -average end"""
+)
+
+MAX_POINTS_ARGUMENT = Argument(
+    "maxPoints",
+    int | None,
+    f"Most buckets, 1 to {MAX_POINTS}.",
+    sql="integer",
+    default=300,
+    minimum=1,
+    maximum=MAX_POINTS,
+    weight=0.1,
+)
 
 
 def _check_span(values: dict[str, Any]) -> None:
@@ -123,16 +162,7 @@ class MetricSeries(Node):
         arguments=(
             Argument("from", datetime | None, "Start; null for the start of the call.", sql="timestamptz"),
             Argument("to", datetime | None, "End; null for the call's last activity.", sql="timestamptz"),
-            Argument(
-                "maxPoints",
-                int | None,
-                f"1 to {MAX_POINTS}.",
-                sql="integer",
-                default=300,
-                minimum=1,
-                maximum=MAX_POINTS,
-                weight=0.1,
-            ),
+            MAX_POINTS_ARGUMENT,
         ),
         check=_check_span,
     )

@@ -8,6 +8,7 @@ import strawberry
 from callscope.query.bindings import Order, column, embedded, items, many, narrow, one
 from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
+from callscope.schema.issue import Issue, issues
 from callscope.schema.metric_series import MetricSeries, metric_series
 from callscope.schema.node import Node, Page, table
 from callscope.schema.references import CallRef
@@ -111,6 +112,7 @@ class Participant(Node):
         " and {row}.at >= (select own.started_at from {call} own where own.call_key = {parent}.call_key)"
         " and {row}.at <= (select own.last_active_at from {call} own where own.call_key = {parent}.call_key)",
     )
+    issues: Page[Issue] = issues("Problems that hit it, in order of time.")
     metric_series: Page[MetricSeries] = metric_series("What was measured at it.")
 
 

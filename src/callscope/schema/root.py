@@ -6,12 +6,13 @@ from typing import Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from callscope.query.bindings import Argument, Narrow, one, refetch
+from callscope.query.bindings import Argument, Narrow, Order, listed, one, refetch
 from callscope.query.errors import bad_input
 from callscope.query.operation import Engine
 from callscope.schema.call import CALLS, Call
 from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
+from callscope.schema.issue import Issue, issues
 from callscope.schema.meeting import Meeting, meetings
 from callscope.schema.metric_series import MetricSeries, metric_series
 from callscope.schema.node import Node, Page
@@ -30,6 +31,8 @@ LIVE_TABLES = {
             "connection",
             "data_warning",
             "event",
+            "inspection",
+            "issue",
             "meeting",
             "metric_sample",
             "metric_series",
@@ -67,11 +70,21 @@ class Query:
         check=_names_a_call,
     )
     calls: Page[Call] = CALLS
+    recently_inspected_calls: list[Call] = listed(
+        "The calls that this key opened last by `call`, newest first.",
+        source="select own.*, inspection.inspected_at from {call} own"
+        " join {inspection} inspection on inspection.call_key = own.call_key and inspection.key_id = {key}",
+        order=Order((("inspected_at", "timestamptz"),), descending=True),
+        arguments=(
+            Argument("first", int | None, "How many, 0 to 100.", sql="integer", default=20, minimum=0, maximum=100, weight=1),
+        ),
+    )
     meetings: Page[Meeting] = meetings("Meetings of all calls, the first one started first.")
     participants: Page[Participant] = participants("Participants of all calls, in order of appearance.")
     connections: Page[ConnectionRecord] = connections("Connections of all calls, in order of time.")
     streams: Page[Stream] = streams("Streams of all calls, in order of time.")
     events: Page[Event] = events("Events of all calls, in order of time.")
+    issues: Page[Issue] = issues("Issues of all calls, in order of time.")
     metric_series: Page[MetricSeries] = metric_series("Metric series of all calls.")
 
 

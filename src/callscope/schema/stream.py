@@ -5,12 +5,12 @@ from typing import Any
 
 import strawberry
 
-from callscope.query.bindings import Order, column, embedded, items, many, narrow, one
+from callscope.query.bindings import Argument, Order, column, embedded, items, many, narrow, one
 from callscope.schema.failure import FAILURE, NO_FAILURE, Failure
-from callscope.schema.metric_series import MetricSeries, metric_series
+from callscope.schema.metric_series import MAX_POINTS_ARGUMENT, PUBLISHER_QUALITY, MetricSeries, Samples, metric_series
 from callscope.schema.node import Node, Page, table
 from callscope.schema.references import ConnectionRef, MeetingRef, ParticipantRef, StreamRef
-from callscope.vocabulary import Media, Outcome, StreamSource
+from callscope.vocabulary import Media, Metric, Outcome, StreamSource
 
 
 @strawberry.type(
@@ -119,5 +119,15 @@ class Stream(Node):
     unpublish_reason: str | None = column("unpublish_reason", "Why it ended, in the platform's words.")
     error: Failure | None = embedded(FAILURE, null_when=NO_FAILURE)
     subscribers: Page[Subscriber] = subscribers("Who subscribed to it.")
+    publisher_quality: Samples = one(
+        "What subscribers experienced of this publisher: video of a scalable stream as measured from publisher to router;"
+        " otherwise, and always for audio, in each bucket as the worst-off subscriber reports. On the grid of the call's series.",
+        source=PUBLISHER_QUALITY,
+        arguments=(
+            Argument("metric", Metric, "What is measured."),
+            Argument("media", Media, "Kind of media."),
+            MAX_POINTS_ARGUMENT,
+        ),
+    )
     totals: list[MediaTotals] = items("totals", TOTALS, "What was sent in all, an entry per media and SSRC.")
     metric_series: Page[MetricSeries] = metric_series("What was measured of it, at its publisher and at its subscribers.")

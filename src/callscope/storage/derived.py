@@ -19,6 +19,7 @@ KEYS = {
     "subscriber": ("subscriber_key",),
     "metric_series": ("series_key",),
     "data_warning": ("warning_key",),
+    "issue": ("issue_key",),
 }
 
 PENDING_CALLS = """

@@ -6,8 +6,8 @@ from hashlib import blake2b
 
 @lru_cache(maxsize=65_536)
 def key_of(*parts: str) -> int:
-    """A signed 64-bit integer. Parts are kept apart, so that ("ab", "c") and ("a", "bc") differ."""
-    return digest("\x1f".join(parts).encode())
+    """A signed 64-bit integer. Parts are kept apart, so that ("ab", "c") and ("a", "bc") differ, whatever is in them."""
+    return digest("".join(f"{len(part)}:{part}" for part in parts).encode())
 
 
 def digest(content: bytes) -> int:

@@ -1,0 +1,47 @@
+"""Which calls a key opened last: written at most once a minute for each, so that reading stays reading."""
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+from callscope.query.ids import decode_id
+from callscope.query.parameters import Reader
+from callscope.storage.keys import key_of
+from callscope.storage.pool import Pool
+
+AGAIN_SECONDS = 60.0
+CAPACITY = 10_000
+
+NOTE = """
+insert into live.inspection (project_id, call_key, key_id) values ($1, $2, $3)
+on conflict (project_id, call_key, key_id) do update set inspected_at = now()
+"""
+
+
+class Inspections:
+    """Notes the calls that the root field ``call`` found."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._noted: OrderedDict[tuple[Reader, int], float] = OrderedDict()
+
+    async def note(self, reader: Reader, found: list[tuple[str, dict[str, Any]]]) -> None:
+        for name, arguments in found:
+            if name == "call":
+                await self._note(reader, _call_key(arguments))
+
+    async def _note(self, reader: Reader, call_key: int) -> None:
+        now = time.monotonic()
+        if self._noted.get((reader, call_key), 0) > now:
+            return
+        async with self._pool.connection() as connection:
+            await connection.execute(NOTE, reader.project_id, call_key, reader.key_id)
+        self._noted[reader, call_key] = now + AGAIN_SECONDS
+        self._noted.move_to_end((reader, call_key))
+        if len(self._noted) > CAPACITY:
+            self._noted.popitem(last=False)
+
+
+def _call_key(arguments: dict[str, Any]) -> int:
+    decoded = decode_id(str(arguments.get("id")))
+    return decoded[1][0] if decoded is not None else key_of(arguments["callId"])
