@@ -77,7 +77,7 @@ class _Settlement:
         figures = await tables.series_figures(changed)
         instants = [instant for instant in (first_event, last_event) if instant is not None]
         instants += [instant for figure in figures.values() for instant in (figure["started_at"], figure["ended_at"])]
-        catalog = build(records, key_of, min(instants, default=received_at))
+        catalog = build(records, key_of, instants, received_at)
         instants += list(_instants(catalog))
         started_at = min(instants, default=received_at)
         last_active_at = max(instants, default=received_at)

@@ -5,13 +5,13 @@ made for it, with no details. A connection that is proved only by media on it co
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from callscope.analysis.merging import Body, merged
 from callscope.analysis.rows import Catalog, Connection, DataWarning, MetricSeries, Participant, Stream, Subscriber
-from callscope.vocabulary import EndpointKind, Metric, Outcome, StreamSource
+from callscope.vocabulary import Direction, EndpointKind, Metric, Outcome, StreamSource
 
 Key = Callable[..., int]
 TOTALS_FIELDS = {
@@ -29,9 +29,16 @@ TOTALS_FIELDS = {
 }
 
 
-def build(records: Mapping[str, list[Body]], key: Key, started_at: datetime) -> Catalog:
-    """The catalog of a call from its records by kind. ``started_at`` stands in where a subject has no instant at all."""
-    return _Builder(records, key, started_at).build()
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def build(records: Mapping[str, list[Body]], key: Key, heard_at: Iterable[datetime], received_at: datetime) -> Catalog:
+    """The catalog of a call from its records by kind.
+
+    Where a subject has no instant at all, the first one of the call stands in: of a record, or of events and samples
+    (``heard_at``). ``received_at`` is for a call that has none.
+    """
+    return _Builder(records, key, heard_at, received_at).build()
 
 
 def series_key(body: Body, key: Key) -> int:
@@ -41,10 +48,11 @@ def series_key(body: Body, key: Key) -> int:
 
 
 class _Builder:
-    def __init__(self, records: Mapping[str, list[Body]], key: Key, started_at: datetime) -> None:
+    def __init__(
+        self, records: Mapping[str, list[Body]], key: Key, heard_at: Iterable[datetime], received_at: datetime
+    ) -> None:
         self.key = key
         self.records = records
-        self.fallback = started_at
         self.catalog = Catalog(call=merged(records.get("call", ())), told={kind for kind, bodies in records.items() if bodies})
         self.participants = self._by_id("participant", "participantId")
         self.connections = self._by_id("connection", "connectionId")
@@ -53,6 +61,13 @@ class _Builder:
         self.connections_of: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
         self.own_connections: dict[int, list[Connection]] = defaultdict(list)
         self.totals = {owner: self._totals_by(owner) for owner in ("streamId", "subscriberId")}
+        self.fallback = min([*heard_at, *self._instants()], default=received_at)
+
+    def _instants(self) -> Iterable[datetime]:
+        subjects = (self.connections, self.streams, self.subscribers)
+        for body in [self.catalog.call, *(body for bodies in subjects for body in bodies.values())]:
+            yield from (value for value in body.values() if isinstance(value, datetime))
+        yield from (_read_at(body) for body in self.records.get("totals", ()) if "at" in body)
 
     def _by_id(self, kind: str, name: str) -> dict[str, Body]:
         bodies: dict[str, list[Body]] = defaultdict(list)
@@ -62,6 +77,7 @@ class _Builder:
 
     def build(self) -> Catalog:
         self._name_what_is_missing()
+        self._find_owners()
         for id_, body in sorted(self.connections.items()):
             if "implied" not in body:
                 self.connections_of[body.get("participantId", id_)].append((_first_instant(body, self.fallback), id_))
@@ -85,31 +101,49 @@ class _Builder:
     # What is named but not told of.
 
     def _name_what_is_missing(self) -> None:
-        for body in self.subscribers.values():
-            self.streams.setdefault(body["streamId"], {"implied": True})
+        """Make the streams, subscribers and connections that only others name, with all that these say of them."""
+        streams: dict[str, list[Body]] = defaultdict(list)
+        subscribers: dict[str, list[Body]] = defaultdict(list)
         for body in [*self.records.get("totals", ()), *self.records.get("series", ())]:
-            if stream := body.get("streamId"):
-                self.streams.setdefault(stream, {"implied": True})
-            if (subscriber := body.get("subscriberId")) and subscriber not in self.subscribers:
-                self.subscribers[subscriber] = {"implied": True, "streamId": body.get("streamId") or subscriber}
-                self.streams.setdefault(self.subscribers[subscriber]["streamId"], {"implied": True})
+            owner = {name: body[name] for name in ("participantId", "connectionId") if name in body}
+            stream, subscriber = body.get("streamId"), body.get("subscriberId")
+            if subscriber is not None:
+                subscribers[subscriber].append(owner if stream is None else {**owner, "streamId": stream})
+            elif stream is not None:
+                streams[stream].append(owner if body.get("direction") != Direction.SUBSCRIBE else {})
+            if "connectionId" in body:
+                self.connections.setdefault(body["connectionId"], {"implied": True})
+        for id_, bodies in subscribers.items():
+            self.subscribers.setdefault(id_, {"implied": True, "streamId": id_, **merged(bodies)})
+        for body in self.subscribers.values():
+            streams[body["streamId"]].append({})
+        for id_, bodies in streams.items():
+            self.streams.setdefault(id_, {"implied": True, **merged(bodies)})
+
+    def _find_owners(self) -> None:
+        """A connection whose own records name no participant is of the one that its media name."""
+        owners: dict[str, set[str]] = defaultdict(set)
+        for body in [*self.streams.values(), *self.subscribers.values(), *self.records.get("series", ())]:
+            if "connectionId" in body and "participantId" in body:
+                owners[body["connectionId"]].add(body["participantId"])
+        for id_, participants in owners.items():
+            self.connections.setdefault(id_, {"implied": True}).setdefault("participantId", min(participants))
 
     def _place_streams(self) -> None:
         """Give each stream and subscriber a connection, and make those that nobody told of."""
-        for id_, body in sorted([*self.streams.items(), *self.subscribers.items()]):
+        for id_, body in [*self.streams.items(), *self.subscribers.items()]:
             at = _first_instant(body, self.fallback)
-            connection = body.get("connectionId")
-            if connection is None:
-                connection = self._connection_at(body.get("participantId") or id_, at)
-                body["connectionId"] = connection
-            if connection not in self.connections:
-                self.connections[connection] = {"implied": True, "participantId": body.get("participantId") or connection}
-            proved = self.connections[connection]
-            if "implied" in proved:
+            if "connectionId" not in body:
+                body["connectionId"] = self._connection_at(body.get("participantId", id_), at)
+            proved = self.connections.setdefault(body["connectionId"], {"implied": True})
+            if "implied" in proved and _has_instant(body):
                 proved["connectedAt"] = min(proved.get("connectedAt", at), at)
-                end = body.get("unpublishedAt") or body.get("endedAt")
+                end = body.get("unpublishedAt") or body.get("endedAt") or body.get("failedAt")
                 proved["open"] = proved.get("open", False) or end is None
                 proved["closedAt"] = max(proved.get("closedAt", end or at), end or at)
+        for proved in self.connections.values():
+            if "implied" in proved and "connectedAt" not in proved:
+                proved |= {"connectedAt": self.fallback, "open": True}
 
     def _connection_at(self, participant: str, at: datetime) -> str:
         """The participant's connection at that time: the last one attempted before it, else the first one."""
@@ -247,7 +281,7 @@ class _Builder:
         latest: dict[tuple[str, int], tuple[Any, Body]] = {}
         for body in self.totals[owner].get(id_, ()):
             entry = (body["media"], body.get("ssrc", -1))
-            rank = (body.get("version", 0), body.get("at", ""), sorted((name, str(value)) for name, value in body.items()))
+            rank = (body.get("version", 0), _read_at(body), sorted((name, str(value)) for name, value in body.items()))
             if entry not in latest or rank > latest[entry][0]:
                 latest[entry] = (rank, body)
         bodies = [latest[entry][1] for entry in sorted(latest)]
@@ -265,13 +299,13 @@ class _Builder:
         subscriber = self.catalog.subscribers.get(self.key("subscriber", body.get("subscriberId") or ""))
         stream = self.catalog.streams.get(self.key("stream", body.get("streamId") or ""))
         connection = self.catalog.connections.get(self.key("connection", body.get("connectionId") or ""))
-        measured: Any = subscriber or (stream if connection is None and not body.get("participantId") else None) or connection
-        participant = body.get("participantId")
-        if measured is None and participant is None:
-            return
+        participant = self.key("participant", body["participantId"]) if "participantId" in body else None
+        measured: Any = subscriber or connection
+        if measured is None and stream is not None and participant in (None, stream.participant_key):
+            measured = stream
         self.catalog.series[key] = MetricSeries(
             series_key=key,
-            participant_key=self.key("participant", participant) if participant else measured.participant_key,
+            participant_key=participant if participant is not None else measured.participant_key,
             connection_key=measured.connection_key if measured is not None else None,
             stream_key=subscriber.stream_key if subscriber is not None else stream.stream_key if stream is not None else None,
             subscriber_key=subscriber.subscriber_key if subscriber is not None else None,
@@ -286,6 +320,14 @@ class _Builder:
         key = self.key("warning", body["kind"], body["message"], participant or "")
         participant_key = self.key("participant", participant) if participant else None
         self.catalog.warnings[key] = DataWarning(key, body["kind"], body["message"], participant_key)
+
+
+def _has_instant(body: Body) -> bool:
+    return any(isinstance(value, datetime) for value in body.values())
+
+
+def _read_at(totals: Body) -> datetime:
+    return datetime.fromisoformat(totals["at"]) if "at" in totals else _NEVER
 
 
 def _first_instant(body: Body, default: datetime) -> datetime:

@@ -6,6 +6,7 @@ Empty for the idle time, and the next connection opens a new one (Vonage's rule,
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from callscope.analysis.rows import Connection
 
@@ -26,12 +27,14 @@ def meetings(connections: Iterable[Connection], last_active_at: datetime, idle: 
 
     A failed attempt belongs to the meeting that it falls into or lies nearest to, if less than the idle time away.
     """
-    attempts = sorted(connections, key=lambda connection: connection.attempted_at)
+    attempts = list(connections)
     found: list[Meeting] = []
-    for connection in attempts:
-        if connection.connected_at is None:
-            continue
-        start = min(connection.attempted_at, connection.connected_at)
+    starts = [
+        (min(connection.attempted_at, connection.connected_at), connection)
+        for connection in attempts
+        if connection.connected_at is not None
+    ]
+    for start, connection in sorted(starts, key=itemgetter(0)):
         end = connection.disconnected_at
         until = end + idle if end is not None else last_active_at + SILENCE
         reached = max(start, end if end is not None else last_active_at)

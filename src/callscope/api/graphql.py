@@ -25,6 +25,7 @@ STATUS = {
     ErrorCode.PERSISTED_QUERY_NOT_FOUND: 200,
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
     ErrorCode.OVERLOADED: 503,
     ErrorCode.TIMEOUT: 504,
     ErrorCode.INTERNAL: 500,
@@ -72,8 +73,8 @@ class GraphQLEndpoint:
         asked = await read_request(request)
         operation = self._engine.operation(await self._documents.document(asked.query, asked.extensions), asked.operation_name)
         await self._documents.keep(asked.query, asked.extensions)
-        if request.method == "GET" and operation.type is not OperationType.QUERY:
-            raise RequestError(ErrorCode.BAD_REQUEST, "Only queries can be sent by GET: use POST.")
+        if request.method != "POST" and operation.type is not OperationType.QUERY:
+            raise RequestError(ErrorCode.METHOD_NOT_ALLOWED, "Only queries can be sent by GET: use POST.")
         return await self._run(operation, asked.variables, grant)
 
     async def _run(self, operation: Operation, given: dict[str, Any], grant: Grant) -> bytes:
@@ -88,8 +89,8 @@ class GraphQLEndpoint:
 
 
 async def read_request(request: Request) -> GraphQLRequest:
-    """The request's parameters, from the body of a POST or the query string of a GET."""
-    if request.method == "GET":
+    """The request's parameters, from the body of a POST or the query string of a GET (or HEAD)."""
+    if request.method != "POST":
         given: Any = dict(request.query_params)
         for parameter in ("variables", "extensions"):
             if parameter in given:
@@ -130,14 +131,18 @@ def accepted_media_type(accept: str | None) -> str | None:
     """The media type to answer in; None where the client takes neither. Without a wish it is application/json."""
     if not accept:
         return JSON
-    best: tuple[float, str] | None = None
-    for item in accept.split(","):
-        media_type, *parameters = [part.strip().lower() for part in item.split(";")]
+    wishes: dict[str, tuple[float, int]] = {}
+    for position, item in enumerate(accept.split(",")):
+        media_range, *parameters = [part.strip().lower() for part in item.split(";")]
         quality = next((_quality(part[2:]) for part in parameters if part.startswith("q=")), 1.0)
-        chosen = {GRAPHQL_RESPONSE: GRAPHQL_RESPONSE, JSON: JSON, "application/*": JSON, "*/*": JSON}.get(media_type)
-        if chosen is not None and quality > 0 and (best is None or quality > best[0]):
-            best = (quality, chosen)
-    return None if best is None else best[1]
+        wishes.setdefault(media_range, (quality, -position))
+
+    def wish(media_type: str) -> tuple[float, int]:
+        """Of the ranges that hold a type, the narrowest one counts; between equals, the one that was named first."""
+        return next((wishes[name] for name in (media_type, "application/*", "*/*") if name in wishes), (0.0, 0))
+
+    best = max((JSON, GRAPHQL_RESPONSE), key=wish)
+    return best if wish(best)[0] > 0 else None
 
 
 def _quality(text: str) -> float:
@@ -154,6 +159,8 @@ def _refused(error: RequestError, media_type: str) -> Response:
     response = _response(orjson.dumps({"errors": error.formatted()}), status, media_type)
     if error.code is ErrorCode.UNAUTHENTICATED:
         response.headers["www-authenticate"] = "Bearer"
+    if error.code is ErrorCode.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = "POST"
     if error.code is ErrorCode.OVERLOADED:
         response.headers["retry-after"] = "1"
     return response

@@ -5,6 +5,7 @@ Documents are remembered in memory and, so that processes share them, in Redis. 
 
 import hashlib
 import logging
+import re
 from collections import OrderedDict
 from typing import Any
 
@@ -19,6 +20,9 @@ CAPACITY = 1_000
 MAX_CHARACTERS = 100_000
 KEPT_SECONDS = 7 * 24 * 3600
 PATIENCE_SECONDS = 0.1
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+# What does not speak Redis's protocol makes its client raise the last two.
+FAILURES = (RedisError, OSError, ValueError, RecursionError)
 
 
 class PersistedDocuments:
@@ -55,7 +59,7 @@ class PersistedDocuments:
                 if self._redis is not None:
                     try:
                         await self._redis.set(_name(digest), query, ex=KEPT_SECONDS)
-                    except (RedisError, OSError) as error:
+                    except FAILURES as error:
                         log.warning("a persisted query is kept in this process alone: %r", error)
 
     async def close(self) -> None:
@@ -78,7 +82,7 @@ class PersistedDocuments:
             return None
         try:
             text = await self._redis.get(_name(digest))
-        except (RedisError, OSError, UnicodeDecodeError) as error:
+        except FAILURES as error:
             log.warning("Redis does not answer: %r", error)
             return None
         # Whoever else writes to Redis must not decide what runs here.
@@ -95,8 +99,9 @@ def _name(digest: str) -> str:
 
 
 def _digest_of(wish: Any) -> str:
-    if not isinstance(wish, dict) or wish.get("version") != 1 or not isinstance(wish.get("sha256Hash"), str):
+    digest = wish.get("sha256Hash") if isinstance(wish, dict) and wish.get("version") == 1 else None
+    if not isinstance(digest, str) or not SHA256.fullmatch(digest):
         raise RequestError(
             ErrorCode.BAD_REQUEST, "extensions.persistedQuery should be {version: 1, sha256Hash: the document's SHA-256}."
         )
-    return str(wish["sha256Hash"]).lower()
+    return digest.lower()

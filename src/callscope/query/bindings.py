@@ -24,6 +24,10 @@ SqlType = Literal[
 ]
 
 
+_KEY_TYPES: dict[str, SqlType] = {"at": "timestamptz", "number": "integer"}
+"""Of the keys that are not hashes."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A type's table. ``keys`` identify a row inside the project; ``tag`` starts its global ids."""
@@ -31,6 +35,10 @@ class Table:
     name: str
     keys: tuple[str, ...]
     tag: str | None = None
+
+    @property
+    def key_types(self) -> tuple[SqlType, ...]:
+        return tuple(_KEY_TYPES.get(key, "bigint") for key in self.keys)
 
 
 @dataclass(frozen=True)

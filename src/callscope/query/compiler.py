@@ -25,7 +25,7 @@ from callscope.query.bindings import (
     binding_of,
     table_of,
 )
-from callscope.query.ids import decode_id, id_sql
+from callscope.query.ids import decode_id, id_sql, keys_of
 from callscope.query.json_sql import Columns, array_sql, object_sql, row_sql
 from callscope.query.pages import PagePlan, Rows
 from callscope.query.parameters import Parameters, Site, Values, checked_text, id_keys, value_at
@@ -102,8 +102,8 @@ class Compiler:
         for tag in sorted({item[0] for item in found if item is not None and item[0] in self.nodes}):
             type_, table = self.nodes[tag]
             row, ids = self.alias(table), self.alias()
-            width = len(table.keys)
-            keys = [self.parameters.add(_positions(site, name, tag, width, at), "bigint[]") for at in range(width + 1)]
+            types = ("integer", *table.key_types)
+            keys = [self.parameters.add(_positions(site, name, tag, table, at), f"{type_}[]") for at, type_ in enumerate(types)]
             matches = " and ".join(f"{row}.{key} = {ids}.{key}" for key in table.keys)
             columns = self.columns(type_, selected.selection_sets, row, table)
             branches.append(
@@ -136,8 +136,8 @@ class Compiler:
             return f"'{type_.name}'::text"
         binding = binding_of(selected.definition)
         if isinstance(binding, Column):
-            identity = id_sql(table.tag, [f"{row}.{key}" for key in table.keys]) if table is not None and table.tag else ""
-            return self.format(binding.sql, row=row, prefix=prefix, id=f"({identity})")
+            identity = id_sql(table, row) if table is not None and table.tag else ""
+            return self.format(binding.sql, row=row, prefix=prefix, id=identity)
         if isinstance(binding, Embedded):
             embedded = cast("GraphQLObjectType", selected.object_type)
             value = object_sql(self.columns(embedded, selected.selection_sets, row, table, prefix + binding.prefix))
@@ -262,13 +262,14 @@ def _keys(site: int, path: tuple[str, ...], tag: str, width: int, at: int) -> Ca
     return lambda sites: id_keys(value_at(sites[site], path), tag, width)[at]
 
 
-def _positions(site: int, name: str, tag: str, width: int, at: int) -> Callable[[list[Values]], Any]:
-    """The positions (``at`` 0) or the keys of the ids with one tag."""
+def _positions(site: int, name: str, tag: str, table: Table, at: int) -> Callable[[list[Values]], Any]:
+    """The positions (``at`` 0) or the keys of the ids with one tag; ids that no key can have match nothing."""
 
-    def getter(sites: list[Values]) -> list[int]:
+    def getter(sites: list[Values]) -> list[Any]:
         given = sites[site][name]
         decoded = enumerate(decode_id(str(item)) for item in (given if isinstance(given, list) else [given]))
-        rows = [(at, *item[1]) for at, item in decoded if item is not None and item[0] == tag and len(item[1]) == width]
-        return [row[at] for row in rows]
+        found = [(position, item[1]) for position, item in decoded if item is not None and item[0] == tag]
+        rows = [(position, keys_of(table, integers)) for position, integers in found]
+        return [(position, *keys)[at] for position, keys in rows if keys is not None]
 
     return getter

@@ -4,13 +4,18 @@ They hold no project: a foreign id finds nothing, exactly like an unknown one.
 """
 
 import re
+from typing import Any
+
+from callscope.query.bindings import Table
+from callscope.query.integers import FROM_INTEGER, integer_sql
 
 _ID = re.compile(r"([a-z]+)((?:_[0-9a-f]{1,16}){1,3})", re.ASCII)
 
 
-def id_sql(tag: str, columns: list[str]) -> str:
-    """The SQL expression of a row's global id; ``columns`` are integer expressions."""
-    return f"'{tag}_' || " + " || '_' || ".join(f"to_hex({column})" for column in columns)
+def id_sql(table: Table, row: str) -> str:
+    """The SQL expression of a row's global id."""
+    integers = [integer_sql(f"{row}.{key}", type_) for key, type_ in zip(table.keys, table.key_types, strict=True)]
+    return f"('{table.tag}_' || " + " || '_' || ".join(f"to_hex({integer})" for integer in integers) + ")"
 
 
 def decode_id(value: str) -> tuple[str, list[int]] | None:
@@ -20,6 +25,16 @@ def decode_id(value: str) -> tuple[str, list[int]] | None:
         return None
     keys = [int(part, 16) for part in match[2][1:].split("_")]
     return match[1], [key - 2**64 if key >= 2**63 else key for key in keys]
+
+
+def keys_of(table: Table, integers: list[int]) -> list[Any] | None:
+    """The keys that an id's integers stand for, or None where no row of the table can have them."""
+    if len(integers) != len(table.keys):
+        return None
+    try:
+        return [FROM_INTEGER[type_](integer) for integer, type_ in zip(integers, table.key_types, strict=True)]
+    except OverflowError:
+        return None
 
 
 def encode_id(tag: str, keys: list[int]) -> str:

@@ -4,33 +4,27 @@ All columns of an order run the same way, so that one row comparison finds the p
 then each value, joined by ``~``. Instants are microseconds since the Unix epoch, text is hexadecimal UTF-8.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from callscope.query.bindings import DEFAULT_PAGE, MAX_PAGE, Order, SqlType, Table
 from callscope.query.errors import bad_input
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-_TO_TEXT: dict[str, str] = {
-    "timestamptz": "(extract(epoch from {0}) * 1000000)::bigint",
-    "text": "encode(convert_to({0}, 'UTF8'), 'hex')",
-}
-_FROM_TEXT: dict[str, Callable[[str], Any]] = {
-    "timestamptz": lambda text: EPOCH + timedelta(microseconds=int(text)),
-    "bigint": lambda text: _in_range(int(text), 64),
-    "integer": lambda text: _in_range(int(text), 32),
-    "double precision": float,
-    "text": lambda text: bytes.fromhex(text).decode(),
-}
+from callscope.query.integers import FROM_INTEGER, integer_sql
 
 
-def _in_range(value: int, bits: int) -> int:
-    if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
-        raise ValueError
-    return value
+def _to_text(expression: str, sql_type: str) -> str:
+    if sql_type == "text":
+        return f"encode(convert_to({expression}, 'UTF8'), 'hex')"
+    return integer_sql(expression, sql_type)
+
+
+def _from_text(text: str, sql_type: str) -> Any:
+    if sql_type == "text":
+        value = bytes.fromhex(text).decode()
+        if "\x00" in value:
+            raise ValueError("PostgreSQL's text holds no NUL")
+        return value
+    return float(text) if sql_type == "double precision" else FROM_INTEGER[sql_type](int(text))
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class Keyset:
     @classmethod
     def of(cls, table: Table, order: Order) -> "Keyset":
         ordered = [column for column, _ in order.columns]
-        keys = tuple((key, _key_type(key)) for key in table.keys if key not in ordered)
+        keys = tuple(key for key in zip(table.keys, table.key_types, strict=True) if key[0] not in ordered)
         direction = "desc" if order.descending else "asc"
         return cls(".".join([table.name, *ordered, direction]), (*order.columns, *keys), order.descending)
 
@@ -56,7 +50,7 @@ class Keyset:
         return [f"{row}.{column}" for column, _ in self.columns]
 
     def cursor_sql(self, row: str) -> str:
-        values = [_TO_TEXT.get(type_, "{0}").format(f"{row}.{column}") for column, type_ in self.columns]
+        values = [_to_text(f"{row}.{column}", type_) for column, type_ in self.columns]
         return " || '~' || ".join([f"'{self.name}'", *values])
 
     def decode(self, argument: str, cursor: str) -> list[Any]:
@@ -65,13 +59,9 @@ class Keyset:
         try:
             if name != self.name or len(texts) != len(self.columns):
                 raise ValueError
-            return [_FROM_TEXT[type_](text) for text, (_, type_) in zip(texts, self.columns, strict=True)]
+            return [_from_text(text, type_) for text, (_, type_) in zip(texts, self.columns, strict=True)]
         except (ValueError, OverflowError):
             raise bad_input(f"Argument '{argument}' should be a cursor that this list gave in the same order.") from None
-
-
-def _key_type(key: str) -> SqlType:
-    return "timestamptz" if key == "at" else "integer" if key == "number" else "bigint"
 
 
 @dataclass(frozen=True)

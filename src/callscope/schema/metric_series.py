@@ -79,15 +79,15 @@ SAMPLES = _grid(
 
 # In each bucket the series that is worst off: the least of what should be much, the greatest of what should be little.
 PUBLISHER_QUALITY = _grid(
-    "select distinct on (bucket) bucket, average, minimum, maximum, sample_count from {metric_series} series, lateral ("
+    "select distinct on (buckets.bucket) buckets.* from {metric_series} series, lateral ("
     + _BUCKETS.replace("{series}", "series.series_key")
     + """) buckets
     where series.call_key = {parent}.call_key and series.stream_key = {parent}.stream_key
         and series.metric = {args.metric} and series.media = {args.media}
         and series.direction = case when {parent}.is_scalable and {args.media} <> 'AUDIO' then 'PUBLISH' else 'SUBSCRIBE' end
-    order by bucket, case when {args.metric} = any('{{"""
+    order by buckets.bucket, case when {args.metric} = any('{{"""
     + ",".join(sorted(MORE_IS_BETTER))
-    + """}}'::text[]) then average else -average end"""
+    + """}}'::text[]) then buckets.average else -buckets.average end"""
 )
 
 MAX_POINTS_ARGUMENT = Argument(

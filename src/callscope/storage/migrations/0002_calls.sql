@@ -218,25 +218,53 @@ create table live.data_warning (
     primary key (project_id, call_key, warning_key)
 );
 
+-- Each list in its order, and each filter that leaves few rows of many.
+
 create index call_call_id on live.call (project_id, call_id);
 create index call_started_at on live.call (project_id, started_at, call_key);
 create index call_last_active_at on live.call (project_id, last_active_at, call_key);
 create index call_duration on live.call (project_id, duration_seconds, call_key);
 create index call_participant_count on live.call (project_id, participant_count, call_key);
 create index call_issue_count on live.call (project_id, issue_count, call_key);
+create index call_live_until on live.call (project_id, live_until);
+create index call_platform on live.call (project_id, platform, started_at, call_key);
+create index call_call_type on live.call (project_id, call_type, started_at, call_key);
+create index call_with_issues on live.call (project_id, started_at, call_key) where issue_count > 0;
+create index call_with_errors on live.call (project_id, started_at, call_key) where error_count > 0;
+create index call_large on live.call (project_id, started_at, call_key) where is_large;
+create index call_tags on live.call using gin (tags);
+
 create index meeting_started_at on live.meeting (project_id, started_at, call_key, number);
+create index meeting_duration on live.meeting (project_id, duration_seconds, call_key, number);
+create index meeting_participant_count on live.meeting (project_id, participant_count, call_key, number);
+create index meeting_issue_count on live.meeting (project_id, issue_count, call_key, number);
+create index meeting_with_issues on live.meeting (project_id, started_at, call_key, number) where issue_count > 0;
+create index meeting_large on live.meeting (project_id, started_at, call_key, number) where is_large;
+
 create index participant_appeared_at on live.participant (project_id, appeared_at, call_key, participant_key);
-create index participant_participant_id on live.participant (project_id, participant_id);
 create index participant_of_call on live.participant (project_id, call_key, appeared_at, participant_key);
+create index participant_participant_id on live.participant (project_id, participant_id);
+create index participant_kind on live.participant (project_id, kind, appeared_at);
+create index participant_country on live.participant (project_id, country, call_key);
+create index participant_sdk_name on live.participant (project_id, sdk_name, call_key);
+create index participant_browser on live.participant (project_id, browser, call_key);
+create index participant_with_errors on live.participant (project_id, appeared_at) where error_count > 0;
+create index participant_with_issues on live.participant (project_id, appeared_at) where issue_count > 0;
+
 create index connection_attempted_at on live.connection (project_id, attempted_at, call_key, connection_key);
-create index connection_connection_id on live.connection (project_id, connection_id);
 create index connection_of_call on live.connection (project_id, call_key, attempted_at, connection_key);
 create index connection_of_participant on live.connection (project_id, call_key, participant_key, attempted_at);
+create index connection_connection_id on live.connection (project_id, connection_id);
+create index connection_not_succeeded on live.connection (project_id, outcome, attempted_at) where outcome <> 'SUCCEEDED';
+
 create index stream_attempted_at on live.stream (project_id, attempted_at, call_key, stream_key);
-create index stream_stream_id on live.stream (project_id, stream_id);
 create index stream_of_call on live.stream (project_id, call_key, attempted_at, stream_key);
 create index stream_of_participant on live.stream (project_id, call_key, participant_key, attempted_at);
 create index stream_of_connection on live.stream (project_id, call_key, connection_key, attempted_at);
+create index stream_stream_id on live.stream (project_id, stream_id);
+create index stream_source on live.stream (project_id, source, attempted_at);
+create index stream_not_succeeded on live.stream (project_id, outcome, attempted_at) where outcome <> 'SUCCEEDED';
+
 create index subscriber_of_call on live.subscriber (project_id, call_key, attempted_at, subscriber_key);
 create index subscriber_of_stream on live.subscriber (project_id, call_key, stream_key, attempted_at);
 create index subscriber_of_participant on live.subscriber (project_id, call_key, participant_key, attempted_at);

@@ -22,7 +22,15 @@ create table live.event (
 ) /* time-partitioned */;
 
 create index event_at on live.event (project_id, at, call_key, event_key);
+create index event_category on live.event (project_id, category, at);
+create index event_name on live.event (project_id, name, at);
+create index event_severity on live.event (project_id, severity, at) where severity <> 'INFO';
+create index event_outcome on live.event (project_id, outcome, at) where outcome is not null;
+create index event_code on live.event (project_id, code, at) where code is not null;
+create index event_subcode on live.event (project_id, subcode, at) where subcode is not null;
 create index event_of_participant on live.event (project_id, call_key, participant_key, at) where participant_key is not null;
+create index event_of_connection on live.event (project_id, call_key, connection_key, at) where connection_key is not null;
+create index event_of_stream on live.event (project_id, call_key, stream_key, at) where stream_key is not null;
 
 -- The dimension of metric_sample: derived by settling, so its figures agree with the call's revision.
 create table live.metric_series (
@@ -47,6 +55,7 @@ create table live.metric_series (
     primary key (project_id, call_key, series_key)
 );
 
+create index metric_series_metric on live.metric_series (project_id, metric, call_key, series_key);
 create index metric_series_of_participant on live.metric_series (project_id, call_key, participant_key);
 create index metric_series_of_stream on live.metric_series (project_id, call_key, stream_key) where stream_key is not null;
 create index metric_series_of_subscriber on live.metric_series (project_id, call_key, subscriber_key)

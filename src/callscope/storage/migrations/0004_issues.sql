@@ -30,6 +30,8 @@ create table live.issue (
 
 create index issue_started_at on live.issue (project_id, started_at, call_key, issue_key);
 create index issue_kind on live.issue (project_id, kind, started_at);
+create index issue_severity on live.issue (project_id, severity, started_at);
+create index issue_not_recovered on live.issue (project_id, started_at) where not is_recovered;
 create index issue_of_call on live.issue (project_id, call_key, started_at, issue_key);
 create index issue_of_participant on live.issue (project_id, call_key, participant_key, started_at);
 
