@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -13,7 +14,7 @@ import asyncpg
 import orjson
 import uvicorn
 
-from callscope.api.keys import create, grant_of
+from callscope.api.keys import create, grant_of, project_of
 from callscope.app import create_app
 from callscope.commands import CommandError, database, database_at, ensure_migrated, say
 from callscope.commands.progress import progress
@@ -26,43 +27,52 @@ from callscope.simulation import demo_calls
 GRACE_SECONDS = 5
 
 
-async def serve(settings: Settings, given: argparse.Namespace) -> None:
-    """Serve until a signal comes."""
+async def serve(settings: Settings, given: argparse.Namespace) -> int:
+    """Serve until a signal comes; 1 where the server cannot start."""
     with _listening(settings, given) as listener, servers(settings) as found:
         async with database_at(found.database_url) as connection:
             await ensure_migrated(connection, own=settings.database_url is None)
         server = _server(found.database_url, found.redis_url, settings)
         say(f"Callscope serves on {_address(listener)}")
         await server.serve(sockets=[listener])
+        return 0 if server.started else 1
 
 
-async def demo(settings: Settings, given: argparse.Namespace) -> None:
+async def demo(settings: Settings, given: argparse.Namespace) -> int:
     """Fill what is empty, serve, and say where and with which key."""
     told = settings.data_dir / "demo.json"
     with _listening(settings, given) as listener:
-        known = _known_key(told)
+        # Where it is, a server should be: a killed one could not take it away.
         told.unlink(missing_ok=True)
         async with database(settings) as (connection, found):
-            key = await _usable_key(connection, given.project, known)
+            key = await _usable_key(connection, given.project, settings.data_dir / "demo.key")
             await _fill(connection, found.database_url, given.project)
             server = _server(found.database_url, found.redis_url, settings)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.wait([serving], timeout=0.01)
-            if server.started:
-                _tell(told, _address(listener), key)
             try:
+                if server.started:
+                    _tell(told, _address(listener), key)
                 await serving
             finally:
                 server.should_exit = True
+                told.unlink(missing_ok=True)
+            return 0 if server.started else 1
 
 
 def _listening(settings: Settings, given: argparse.Namespace) -> socket.socket:
     """Taken first, so that a taken port costs no other work."""
     host, port = given.host or settings.host, given.port if given.port is not None else settings.port
+    # asyncio turns Nagle's algorithm off, which else delays answers by 40 ms, only where the socket names its protocol.
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+        return listener
     except OSError as error:
+        listener.close()
         raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}. Choose another one with --port.") from error
 
 
@@ -72,7 +82,7 @@ def _address(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def _server(database_url: str, redis_url: str, settings: Settings) -> uvicorn.Server:
+def _server(database_url: str, redis_url: str | None, settings: Settings) -> uvicorn.Server:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     app = create_app(database_url, redis_url, pool_size=settings.pool_size)
     return uvicorn.Server(
@@ -80,18 +90,14 @@ def _server(database_url: str, redis_url: str, settings: Settings) -> uvicorn.Se
     )
 
 
-def _known_key(told: Path) -> str | None:
-    try:
-        return str(orjson.loads(told.read_bytes())["key"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-async def _usable_key(connection: asyncpg.Connection, project: str, known: str | None) -> str:
+async def _usable_key(connection: asyncpg.Connection, project: str, kept: Path) -> str:
     """The key of the last time where it still opens the project, else a new one."""
-    if known is not None and await grant_of(connection, known) is not None:
+    known = _read_secret(kept)
+    grant = await grant_of(connection, known)
+    if grant is not None and grant.project_id == await project_of(connection, project):
         return known
     key, _ = await create(connection, project, "demo")
+    _write_secret(kept, key)
     return key
 
 
@@ -108,12 +114,25 @@ async def _fill(connection: asyncpg.Connection, database_url: str, project: str)
 
 def _tell(told: Path, address: str, key: str) -> None:
     content = {"graphqlUrl": f"{address}/graphql", "ingestUrl": f"{address}/ingest", "key": key}
-    new = told.with_suffix(".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the permissions
-        file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-    new.replace(told)
+    _write_secret(told, orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
     say(f"Callscope   {address}/graphql")
     say(f"Playground  {address}/#key={quote(key)}")
     say(f"Key         {key}")
     say("Ctrl-C stops everything.")
+
+
+def _read_secret(path: Path) -> str:
+    with suppress(OSError, UnicodeDecodeError):
+        return path.read_text("utf-8")
+    return ""
+
+
+def _write_secret(path: Path, content: str) -> None:
+    """At once, so that nobody reads half of it, and for no other account."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - the descriptor carries the permissions
+        file.write(content)
+    new.replace(path)

@@ -28,66 +28,119 @@ class Samples:
     counts: list[int] = column("counts", "Samples in each bucket.")
 
 
-# The grid is the call's, so that all its series share it. {filled} are its buckets that hold samples.
+# The grid is the call's, so that all its series share it: whole milliseconds, so that buckets are exact.
 _GRID = """
-    select grid.started_at, grid.step as step_seconds, points.*
+    select span.started_at, span.ended_at, span.step, make_interval(secs => span.step) as width, span.buckets,
+        span.started_at + make_interval(secs => span.step) * (span.buckets - 1) as last
     from (
-        select span.started_at, span.ended_at, span.step,
-            least(greatest(ceil(span.seconds / span.step)::integer, 1), {args.maxPoints}) as buckets
+        select stepped.*, greatest(ceil(stepped.seconds / stepped.step), 1)::integer as buckets
         from (
-            select bounds.*, greatest(bounds.seconds / {args.maxPoints}, own.sampling_seconds, 0.001) as step
+            select bounds.*, ceil(greatest(bounds.seconds / {args.maxPoints}, own.sampling_seconds, 0.001) * 1000) / 1000 as step
             from {call} own,
-            lateral (select {started_at} as started_at, {ended_at} as ended_at,
-                date_part('epoch', {ended_at} - {started_at}) as seconds) bounds
+            lateral (
+                select STARTED_AT as started_at, ENDED_AT as ended_at, date_part('epoch', ENDED_AT - STARTED_AT) as seconds
+            ) bounds
             where own.call_key = {parent}.call_key
-        ) span
-    ) grid,
-    lateral (
-        select array_agg(date_part('epoch', grid.started_at) * 1000 + bucket * grid.step * 1000 order by bucket) as times,
-            array_agg(average order by bucket) as averages,
-            array_agg(minimum order by bucket) as minimums,
-            array_agg(maximum order by bucket) as maximums,
-            array_agg(coalesce(sample_count, 0) order by bucket) as counts
-        from generate_series(0, grid.buckets - 1) as bucket
-        left join ({filled}) filled using (bucket)
-    ) points
+        ) stepped
+    ) span
+    offset 0  -- computed once, not again for each sample
 """
-_BUCKETS = """
-    select least(floor(date_part('epoch', sample.at - grid.started_at) / grid.step)::integer, grid.buckets - 1) as bucket,
-        avg(sample.value) as average, min(sample.value) as minimum, max(sample.value) as maximum,
-        count(*)::integer as sample_count
+_STARTS = "generate_series(grid.started_at, grid.last, grid.width)"
+# The end of the range belongs to its last bucket.
+_BUCKET = "least(date_bin(grid.width, sample.at, grid.started_at), grid.last)"
+_TIMES = """
+    array(select date_part('epoch', grid.started_at) * 1000 + number * grid.step * 1000
+        from generate_series(0, grid.buckets - 1) as number) as times
+"""
+_IN_RANGE = """
     from {metric_sample} sample
-    where sample.call_key = {parent}.call_key and sample.series_key = {series}
+    where sample.call_key = {parent}.call_key and sample.series_key = SERIES
         and sample.at >= grid.started_at and sample.at <= grid.ended_at
-    group by 1
+"""
+_BUCKETS = (
+    f"""
+    select {_BUCKET} as bucket, avg(sample.value) as average,
+        min(sample.value) as minimum, max(sample.value) as maximum, count(*)::integer as sample_count
+"""
+    + _IN_RANGE
+    + "group by 1"
+)
+# All buckets of the grid, those without a sample too. FILLED are the others, CONDITION whether any of this is needed.
+_DENSE = """
+    select array_agg(average) as averages, array_agg(minimum) as minimums, array_agg(maximum) as maximums,
+        array_agg(coalesce(sample_count, 0)) as counts
+    from (
+        select filled.* from STARTS as bucket left join (FILLED) filled using (bucket) order by bucket
+    ) ordered where CONDITION
 """
 
 
-def _grid(filled: str, started_at: str = "own.started_at", ended_at: str = "own.last_active_at") -> str:
-    parts = (("{filled}", filled), ("{started_at}", started_at), ("{ended_at}", ended_at))
-    sql = _GRID
-    for name, part in parts:
+def _template(sql: str, **parts: str) -> str:
+    for name, part in parts.items():
         sql = sql.replace(name, part)
     return sql
 
 
-SAMPLES = _grid(
-    _BUCKETS.replace("{series}", "{parent}.series_key"),
-    "coalesce({args.from}, own.started_at)",
-    "coalesce({args.to}, own.last_active_at)",
+# Most charts ask for buckets that hold one sample each, without a gap: then the samples are the answer and need no grouping.
+SAMPLES = _template(
+    """
+    select grid.started_at, grid.step as step_seconds, TIMES, coalesce(dense.averages, run.samples) as averages,
+        coalesce(dense.minimums, run.samples) as minimums, coalesce(dense.maximums, run.samples) as maximums,
+        coalesce(dense.counts, array_fill(0, array[run.before]) || array_fill(1, array[run.sample_count])
+            || array_fill(0, array[run.after])) as counts
+    from (GRID) grid,
+    lateral (
+        select place.*, case
+            when place.buckets = (array(select STARTS))[place.before + 1 : place.before + place.sample_count]
+            then array_fill(null::float8, array[place.before]) || place.samples || array_fill(null::float8, array[place.after])
+        end as samples
+        from (
+            select each.*, grid.buckets - each.before - each.sample_count as after
+            from (
+                select array_agg(value) as samples, array_agg(bucket) as buckets, count(*)::integer as sample_count,
+                    coalesce(round(date_part('epoch', min(bucket) - grid.started_at) / grid.step), 0)::integer as before
+                from (select sample.value, BUCKET as bucket IN_RANGE order by sample.at) ordered
+            ) each
+        ) place
+        offset 0
+    ) run(values, buckets, sample_count, before, after, samples)
+    left join lateral (DENSE) dense on true
+    """,
+    GRID=_GRID,
+    TIMES=_TIMES,
+    DENSE=_DENSE,
+    CONDITION="run.samples is null",
+    FILLED=_BUCKETS,
+    IN_RANGE=_IN_RANGE,
+    BUCKET=_BUCKET,
+    SERIES="{parent}.series_key",
+    STARTED_AT="coalesce({args.from}, own.started_at)",
+    ENDED_AT="coalesce({args.to}, own.last_active_at)",
+    STARTS=_STARTS,
 )
 
 # In each bucket the series that is worst off: the least of what should be much, the greatest of what should be little.
-PUBLISHER_QUALITY = _grid(
-    "select distinct on (buckets.bucket) buckets.* from {metric_series} series, lateral ("
-    + _BUCKETS.replace("{series}", "series.series_key")
-    + """) buckets
-    where series.call_key = {parent}.call_key and series.stream_key = {parent}.stream_key
-        and series.metric = {args.metric} and series.media = {args.media}
-        and series.direction = case when {parent}.is_scalable and {args.media} <> 'AUDIO' then 'PUBLISH' else 'SUBSCRIBE' end
-    order by buckets.bucket, case when {args.metric} = any('{{"""
-    + ",".join(sorted(MORE_IS_BETTER))
-    + """}}'::text[]) then buckets.average else -buckets.average end"""
+PUBLISHER_QUALITY = _template(
+    "select grid.started_at, grid.step as step_seconds, TIMES, dense.* from (GRID) grid, lateral (DENSE) dense",
+    GRID=_GRID,
+    TIMES=_TIMES,
+    DENSE=_DENSE,
+    CONDITION="true",
+    FILLED="""
+        select distinct on (buckets.bucket) buckets.*
+        from {metric_series} series, lateral (BUCKETS) buckets
+        where series.call_key = {parent}.call_key and series.stream_key = {parent}.stream_key
+            and series.metric = {args.metric} and series.media = {args.media}
+            and series.direction = case when {parent}.is_scalable and {args.media} <> 'AUDIO' then 'PUBLISH' else 'SUBSCRIBE' end
+        order by buckets.bucket,
+            case when {args.metric} = any('{{MORE}}'::text[]) then buckets.average else -buckets.average end
+    """,
+    BUCKETS=_BUCKETS,
+    SERIES="series.series_key",
+    STARTED_AT="own.started_at",
+    ENDED_AT="own.last_active_at",
+    STARTS=_STARTS,
+    MORE=",".join(sorted(MORE_IS_BETTER)),
 )
 
 MAX_POINTS_ARGUMENT = Argument(
