@@ -1,10 +1,12 @@
 """The Starlette application."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -22,7 +24,14 @@ from callscope.telemetry import json_schema
 from callscope.web.playground import playground_routes
 
 
-def create_app(database_url: str, redis_url: str | None = None, *, pool_size: int = 16, settling: bool = True) -> Starlette:
+def create_app(
+    database_url: str,
+    redis_url: str | None = None,
+    *,
+    pool_size: int = 16,
+    cors_origins: Sequence[str] = ("*",),
+    settling: bool = True,
+) -> Starlette:
     """The server on a migrated database. In its background it settles what is ingested, unless another process does."""
     pool = Pool(database_url, size=pool_size)
     keyring = Keyring(pool)
@@ -50,6 +59,17 @@ def create_app(database_url: str, redis_url: str | None = None, *, pool_size: in
             Route("/health/live", health.live),
             Route("/health/ready", health.ready),
             *playground_routes(),
+        ],
+        # Any origin is safe to allow: the key travels in a header, and a browser sends none by itself.
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["*"],
+                expose_headers=["retry-after", "www-authenticate"],
+                max_age=7200,
+            )
         ],
         lifespan=lifespan,
     )

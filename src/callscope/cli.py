@@ -5,16 +5,22 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from callscope import __version__
 from callscope.commands import CommandError, data, keys, schema, server
-from callscope.settings import Settings
+from callscope.commands.options import number, text
+from callscope.settings import Settings, SettingsError
 from callscope.sources.registry import SOURCES
 from callscope.storage.embedded import EmbeddedServersUnavailable
+
+uvloop: Any = None
+with suppress(ImportError):  # there is none for Windows
+    import uvloop
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,8 +29,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=__version__)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(name: str, run: Callable[[Settings, argparse.Namespace], Any], text: str) -> argparse.ArgumentParser:
-        made = verbs.add_parser(name, help=text, description=text)
+    def verb(name: str, run: Callable[[Settings, argparse.Namespace], Any], purpose: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=purpose, description=purpose)
         made.set_defaults(run=run)
         made.add_argument("--data-dir", type=Path, help="folder of Callscope's own servers (CALLSCOPE_DATA_DIR)")
         return made
@@ -33,30 +39,32 @@ def parser() -> argparse.ArgumentParser:
     serve = verb("serve", server.serve, "Serve the API on a migrated database.")
     for served in (demo, serve):
         served.add_argument("--host", help="address to listen on (CALLSCOPE_HOST, default 127.0.0.1)")
-        served.add_argument("--port", type=int, help="port to listen on (CALLSCOPE_PORT, default 8000)")
+        served.add_argument("--port", type=number(int, 0, 65_535), help="port to listen on (CALLSCOPE_PORT, default 8000)")
     verb("migrate", data.migrate_database, "Bring the database's tables up to date.")
     imported = verb("import", data.import_files, "Import telemetry from files.")
     imported.add_argument("--source", choices=list(SOURCES), help="format of the files; recognised where left out")
-    imported.add_argument("--call", metavar="ID", help="the call that the files belong to, instead of the one that they name")
+    imported.add_argument("--call", type=text, metavar="ID", help="the call that they belong to, whichever they name")
     imported.add_argument("--json", action="store_true", help="print what became of the files as JSON")
     imported.add_argument("files", nargs="+", type=Path, metavar="FILE")
     simulated = verb("simulate", data.simulate, "Make calls that never were.")
-    simulated.add_argument("--calls", type=int, help="so many modest calls over two weeks, instead of one")
-    simulated.add_argument("--participants", type=int, default=2, help="who publish and receive (default 2)")
-    simulated.add_argument("--subscribers", type=int, default=0, help="who only receive (default 0)")
-    simulated.add_argument("--minutes", type=float, default=10, help="length of the call (default 10)")
+    many = number(int, 0, 1_000_000)
+    simulated.add_argument("--calls", type=many, help="so many modest calls over two weeks, instead of one")
+    some = number(int, 1, 1_000_000)
+    simulated.add_argument("--participants", type=some, default=2, help="who publish and receive (default 2)")
+    simulated.add_argument("--subscribers", type=many, default=0, help="who only receive (default 0)")
+    simulated.add_argument("--minutes", type=number(float, 0.1, 10_000.0), default=10, help="length of the call (default 10)")
     simulated.add_argument("--seed", type=int, default=1, help="the same seed makes the same calls (default 1)")
     verb("settle", data.settle, "Derive meetings and statistics of calls whose telemetry changed.")
     printed = verb("schema", schema.print_schema, "Print the GraphQL schema.")
     printed.add_argument("--telemetry", action="store_true", help="print the JSON Schema of telemetry instead")
     managed = verb("keys", keys.manage, "Create, list and revoke keys.")
     managed.add_argument("action", choices=["create", "list", "revoke"])
-    managed.add_argument("number", nargs="?", type=int, help="number of the key to revoke")
-    managed.add_argument("--name", default="", help="what the key is for")
+    managed.add_argument("number", nargs="?", type=number(int, 1, 2**63 - 1), help="number of the key to revoke")
+    managed.add_argument("--name", type=text, help="what the key is for")
     managed.add_argument("--scope", action="append", choices=["read", "write", "ingest"], help="what it opens (default: all)")
     managed.add_argument("--json", action="store_true", help="print JSON")
     for worked in (demo, imported, simulated, managed):
-        worked.add_argument("--project", default="default", help="the project (tenant) to work on (default: default)")
+        worked.add_argument("--project", type=text, default="default", help="the project (tenant) to work on (default: default)")
     return top
 
 
@@ -69,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.data_dir is not None:
             settings = replace(settings, data_dir=given.data_dir.expanduser())
         result = given.run(settings, given)
-        return int((asyncio.run(result) if asyncio.iscoroutine(result) else result) or 0)
-    except (CommandError, EmbeddedServersUnavailable) as error:
+        return int((_run(result) if asyncio.iscoroutine(result) else result) or 0)
+    except (CommandError, SettingsError, EmbeddedServersUnavailable) as error:
         print(f"callscope: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
@@ -79,6 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has left; nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _run(result: Coroutine[Any, Any, int | None]) -> int | None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop is not None else None) as runner:
+        return runner.run(result)
 
 
 def _stop(number: int, frame: object) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from callscope.simulation import CallPlan, simulate_call
-from callscope.sources import Refusal
+from callscope.sources import Refusal, SourceError
 from callscope.storage.ledger import Ledger
 from callscope.storage.timeseries import Partitions
 from callscope.telemetry import Telemetry
@@ -17,6 +17,7 @@ from callscope.telemetry import Telemetry
 Row = TypeVar("Row")
 
 BATCH = 500
+MAX_REFUSED = 10_000
 
 
 @dataclass
@@ -44,6 +45,8 @@ async def ingest(
         async for batch in batches:
             for row in batch:
                 if isinstance(row, Refusal):
+                    if len(receipt.refused) == MAX_REFUSED:
+                        raise SourceError(f"more than {MAX_REFUSED} rows are refused; this one: {row.reason}", row.line)
                     receipt.refused.append(row)
                 else:
                     await ledger.add(row)

@@ -1,24 +1,29 @@
 """Which PostgreSQL and Redis to work on: those that are set, or our own in the data folder."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from callscope.settings import Settings
-from callscope.storage.embedded import embedded_servers
+from callscope.storage.embedded import EmbeddedServersUnavailable, embedded_servers
 
 
 @dataclass(frozen=True)
 class Servers:
     database_url: str
-    redis_url: str
+    redis_url: str | None
+    """None where there is a database of the settings, but no Redis: answers are right without one."""
 
 
 @contextmanager
 def servers(settings: Settings) -> Iterator[Servers]:
     """The servers of the settings. Our own run for as long as any process uses them."""
-    if settings.database_url is not None and settings.redis_url is not None:
+    if settings.database_url is not None:
         yield Servers(settings.database_url, settings.redis_url)
         return
-    with embedded_servers(settings.data_dir) as embedded:
-        yield Servers(settings.database_url or embedded.database_url, settings.redis_url or embedded.redis_url)
+    with ExitStack() as stack:
+        try:
+            embedded = stack.enter_context(embedded_servers(settings.data_dir))
+        except OSError as error:
+            raise EmbeddedServersUnavailable(f"cannot keep data in {settings.data_dir}: {error.strerror or error}") from error
+        yield Servers(embedded.database_url, settings.redis_url or embedded.redis_url)

@@ -7,6 +7,12 @@ from pathlib import Path
 
 import platformdirs
 
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+class SettingsError(Exception):
+    """An environment variable is not what it should be."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -18,6 +24,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 16
+    cors_origins: tuple[str, ...] = ("*",)
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -25,8 +32,36 @@ class Settings:
         return cls(
             data_dir=Path(folder).expanduser(),
             database_url=environment.get("CALLSCOPE_DATABASE_URL") or None,
-            redis_url=environment.get("CALLSCOPE_REDIS_URL") or None,
+            redis_url=_redis_url(environment.get("CALLSCOPE_REDIS_URL") or None),
             host=environment.get("CALLSCOPE_HOST") or cls.host,
-            port=int(environment.get("CALLSCOPE_PORT") or cls.port),
-            pool_size=int(environment.get("CALLSCOPE_POOL_SIZE") or cls.pool_size),
+            port=_number(environment, "CALLSCOPE_PORT", cls.port, range(65_536)),
+            pool_size=_number(environment, "CALLSCOPE_POOL_SIZE", cls.pool_size, range(1, 1_001)),
+            cors_origins=_origins(environment.get("CALLSCOPE_CORS_ORIGINS") or "*"),
         )
+
+
+def _origins(value: str) -> tuple[str, ...]:
+    """Origins whose pages may use the API, ``none`` for no other than its own."""
+    origins = tuple(origin.strip() for origin in value.split(","))
+    if origins == ("none",):
+        return ()
+    if any(origin != "*" and "://" not in origin for origin in origins):
+        raise SettingsError(f"CALLSCOPE_CORS_ORIGINS should be origins such as https://inspector.example, or none, not {value!r}")
+    return origins
+
+
+def _redis_url(value: str | None) -> str | None:
+    if value is not None and not value.startswith(REDIS_SCHEMES):
+        raise SettingsError(f"CALLSCOPE_REDIS_URL should begin with {', '.join(REDIS_SCHEMES[:-1])} or {REDIS_SCHEMES[-1]}")
+    return value
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, allowed: range) -> int:
+    value = environment.get(name) or default
+    try:
+        number = int(value)
+    except ValueError:
+        number = -1
+    if number not in allowed:
+        raise SettingsError(f"{name} should be a whole number from {allowed[0]} to {allowed[-1]}, not {value!r}")
+    return number

@@ -40,16 +40,30 @@ TOLD_BY = {
 async def settle_pending(
     connection: asyncpg.Connection, *, project_id: int | None = None, settled: Callable[[], object] = lambda: None
 ) -> int:
-    """Settle every call that is marked as changed; returns how many. ``settled`` is called after each."""
+    """Settle every call that is marked as changed; returns how many. ``settled`` is called after each.
+
+    A call that cannot be settled stays marked and keeps no other from it; its error is raised in the end.
+    """
     count = 0
+    failures: dict[tuple[int, int], Exception] = {}
     while True:
-        pending = await connection.fetch(PENDING_CALLS, project_id, BATCH)
+        pending = [tuple(row) for row in await connection.fetch(PENDING_CALLS, project_id, BATCH + len(failures))]
         done = 0
-        for row in pending:
-            done += await settle_call(connection, row["project_id"], row["call_key"])
+        for call in pending:
+            if call in failures:
+                continue
+            try:
+                done += await settle_call(connection, *call)
+            except Exception as error:
+                if connection.is_closed():
+                    raise
+                error.add_note(f"while settling call {call[1]} of project {call[0]}")
+                failures[call] = error
             settled()
         count += done
         if not done:
+            if failures:
+                raise next(iter(failures.values()))
             return count
 
 
@@ -212,9 +226,11 @@ class Settler:
                         await self._wait()
                 finally:
                     await connection.close(timeout=1)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-                log.warning("settling failed and is tried again: %r", error)
-                await asyncio.sleep(self.INTERVAL_SECONDS)
+            except (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError, OSError) as error:
+                log.warning("settling is interrupted and goes on in a moment: %r", error)
+            except Exception:
+                log.exception("settling failed and is tried again")
+            await asyncio.sleep(self.INTERVAL_SECONDS)
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):

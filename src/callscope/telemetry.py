@@ -8,7 +8,7 @@ highest ``version``. Instants are RFC 3339 text with an offset, or numbers: mill
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic.alias_generators import to_camel
@@ -76,17 +76,26 @@ def _payload(value: Any, depth: int = 0) -> Any:
     return _text(value)
 
 
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise ValueError("should be a whole number")
+    return value
+
+
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant, json_schema_input_type=str | float),
     Field(description="RFC 3339 text with an offset, or milliseconds since the Unix epoch; years 2000 to 2099."),
 ]
-Id = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=512)]
-Text = Annotated[str, BeforeValidator(_text), Field(max_length=4096)]
+Id = Annotated[str, Field(min_length=1, max_length=512), BeforeValidator(_text)]
+Name = Annotated[str, Field(max_length=512), BeforeValidator(_text)]
+Text = Annotated[str, Field(max_length=4096), BeforeValidator(_text)]
 Payload = Annotated[Any, BeforeValidator(_payload)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[float, Field(ge=0, lt=2**63, allow_inf_nan=False)]
-Code = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Flag = Annotated[bool, Field(strict=True)]
+# Within bounds in which even the sum of many squares is finite, for PostgreSQL's aggregates.
+Number = Annotated[float, Field(strict=True, gt=-1e100, lt=1e100, allow_inf_nan=False)]
+Count = Annotated[float, Field(strict=True, ge=0, lt=2**63, allow_inf_nan=False)]
+Code = Annotated[int, Field(ge=-(2**31), lt=2**31), BeforeValidator(_whole)]
 
 
 class Model(BaseModel):
@@ -95,7 +104,7 @@ class Model(BaseModel):
 
 class Record(Model):
     call_id: Id = Field(description="The platform's own id of the call: ACS call id, Vonage session id, conference name.")
-    version: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+    version: Annotated[int, Field(ge=0, lt=2**31), BeforeValidator(_whole)] = Field(
         default=0, description="Where a source revises what it told, the number of the revision; the highest wins."
     )
 
@@ -103,11 +112,11 @@ class Record(Model):
 class Location(Model):
     city: Text | None = None
     region: Text | None = None
-    country: Text | None = Field(default=None, description="ISO 3166-1 alpha-2 where known.")
+    country: Name | None = Field(default=None, description="ISO 3166-1 alpha-2 where known.")
 
 
 class System(Model):
-    browser: Text | None = None
+    browser: Name | None = None
     browser_version: Text | None = None
     os: Text | None = None
     os_version: Text | None = None
@@ -115,14 +124,14 @@ class System(Model):
 
 
 class Sdk(Model):
-    name: Text | None = None
+    name: Name | None = None
     version: Text | None = None
 
 
 class MediaDevice(Model):
     kind: DeviceKind
     label: Text | None = None
-    is_selected: bool | None = None
+    is_selected: Flag | None = None
 
 
 class Network(Model):
@@ -162,7 +171,7 @@ class ParticipantRecord(Record):
     sdk: Sdk | None = None
     user_agent: Text | None = None
     devices: list[MediaDevice] | None = Field(default=None, max_length=100)
-    is_redacted: bool | None = Field(default=None, description="True where the platform withheld this participant's details.")
+    is_redacted: Flag | None = Field(default=None, description="True where the platform withheld this participant's details.")
 
 
 class ConnectionRecord(Record):
@@ -189,9 +198,9 @@ class StreamRecord(Record):
     participant_id: Id | None = Field(default=None, description="If no record tells: the participant of the connection.")
     name: Text | None = None
     source: StreamSource | None = None
-    has_audio: bool | None = None
-    has_video: bool | None = None
-    is_scalable: bool | None = None
+    has_audio: Flag | None = None
+    has_video: Flag | None = None
+    is_scalable: Flag | None = None
     audio_codec: Text | None = None
     video_codec: Text | None = None
     attempted_at: Instant | None = None
@@ -275,13 +284,11 @@ class TotalsRecord(Record):
     stream_id: Id | None = Field(default=None, description="What was sent: the stream. Give either streamId or subscriberId.")
     subscriber_id: Id | None = Field(default=None, description="What was received: the subscriber.")
     media: Media
-    ssrc: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    ssrc: Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_whole)] | None = None
     at: Instant | None = Field(default=None, description="When the counters were read; of two records the later stands.")
     codec: Text | None = None
     packets: Count | None = None
-    packets_lost: Annotated[float, Field(gt=-(2**63), lt=2**63, allow_inf_nan=False)] | None = Field(
-        default=None, description="May be negative: RFC 3550 subtracts duplicates."
-    )
+    packets_lost: Number | None = Field(default=None, description="May be negative: RFC 3550 subtracts duplicates.")
     packet_loss_percent: Number | None = Field(default=None, description="Lost in percent of those expected.")
     bytes: Count | None = None
     concealed_percent: Number | None = Field(default=None, description="Concealed audio samples in percent of all received.")
@@ -317,13 +324,14 @@ Telemetry = (
     | WarningRecord
 )
 
+TYPES = tuple(record.model_fields["type"].default for record in get_args(Telemetry))
 TELEMETRY: TypeAdapter[Telemetry] = TypeAdapter(Annotated[Telemetry, Field(discriminator="type")])
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of one line of NDJSON telemetry."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Callscope telemetry record",
-        **TELEMETRY.json_schema(by_alias=True),
-    }
+    schema = TELEMETRY.json_schema(by_alias=True)
+    for reference in schema["oneOf"]:
+        # It has a default for those who make records in Python; a line must say what it is.
+        schema["$defs"][reference["$ref"].rpartition("/")[2]]["required"].append("type")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Callscope telemetry record", **schema}

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 from graphql import OperationType
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from callscope.api.inspections import Inspections
@@ -19,6 +19,7 @@ from callscope.query.parameters import Reader
 from callscope.storage.pool import Pool
 
 MAX_BODY_BYTES = 1_000_000
+HEADERS = {"cache-control": "private, no-cache", "vary": "Accept, Authorization"}
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 STATUS = {
@@ -62,6 +63,8 @@ class GraphQLEndpoint:
             return _response(await self._body(request), 200, media_type)
         except RequestError as error:
             return _refused(error, media_type)
+        except ClientDisconnect:
+            return Response(status_code=400)
 
     async def _body(self, request: Request) -> bytes:
         with database_errors():
@@ -84,7 +87,7 @@ class GraphQLEndpoint:
         reader = Reader(grant.project_id, grant.key_id)
         with database_errors():
             answer = await self._pool.read(lambda connection: plan.run(connection, reader, variables))
-            await self._inspections.note(reader, answer.found)
+        await self._inspections.note(reader, answer.found)
         return b'{"data":%b,"extensions":{"cost":{"requested":%d,"limit":%d}}}' % (answer.data, cost, COST_LIMIT)
 
 
@@ -147,9 +150,10 @@ def accepted_media_type(accept: str | None) -> str | None:
 
 def _quality(text: str) -> float:
     try:
-        return float(text)
+        quality = float(text)
     except ValueError:
         return 0.0
+    return quality if 0 <= quality <= 1 else 0.0
 
 
 def _refused(error: RequestError, media_type: str) -> Response:
@@ -167,4 +171,4 @@ def _refused(error: RequestError, media_type: str) -> Response:
 
 
 def _response(body: bytes, status: int, media_type: str) -> Response:
-    return Response(body, status, media_type=f"{media_type}; charset=utf-8")
+    return Response(body, status, HEADERS, media_type=f"{media_type}; charset=utf-8")

@@ -2,8 +2,10 @@
 
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
+import asyncpg
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +20,7 @@ from callscope.storage.pool import Pool
 from callscope.storage.timeseries import Partitions
 
 SPOOLED_BYTES = 1_000_000
+ATTEMPTS = 3
 ENCODINGS = ("identity", "gzip")
 STATUS = {ErrorCode.UNAUTHENTICATED: 401, ErrorCode.FORBIDDEN: 403, ErrorCode.OVERLOADED: 503, ErrorCode.TIMEOUT: 503}
 
@@ -66,14 +69,21 @@ class IngestEndpoint:
         with tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as file:
             async for chunk in request.stream():
                 file.write(chunk)
-            file.seek(0)
-            rows = source.read(cast("BinaryIO", file), call_id=request.query_params.get("call"))
             try:
-                async with self._pool.connection() as connection:
-                    return await ingest(connection, self._partitions, grant.project_id, in_batches(rows))
+                return await self._ingest(cast("BinaryIO", file), source, request.query_params.get("call"), grant)
             except SourceError as error:
                 at = f"Line {error.line}: " if error.line is not None else ""
                 raise RequestError(ErrorCode.BAD_REQUEST, f"{at}{error.reason}") from error
+
+    async def _ingest(self, file: BinaryIO, source: Source, call_id: str | None, grant: Grant) -> Receipt:
+        """Once more where another writer of the same rows was in the way."""
+        for _ in range(ATTEMPTS):
+            file.seek(0)
+            with suppress(asyncpg.DeadlockDetectedError):
+                async with self._pool.connection() as connection:
+                    rows = in_batches(source.read(file, call_id=call_id))
+                    return await ingest(connection, self._partitions, grant.project_id, rows)
+        raise RequestError(ErrorCode.OVERLOADED, "Others write the same telemetry just now: try again in a moment.")
 
 
 def _refused(error: RequestError) -> Response:

@@ -1,13 +1,18 @@
 """Which calls a key opened last: written at most once a minute for each, so that reading stays reading."""
 
+import logging
 import time
 from collections import OrderedDict
 from typing import Any
+
+import asyncpg
 
 from callscope.query.ids import decode_id
 from callscope.query.parameters import Reader
 from callscope.storage.keys import key_of
 from callscope.storage.pool import Pool
+
+log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 60.0
 CAPACITY = 10_000
@@ -34,8 +39,13 @@ class Inspections:
         now = time.monotonic()
         if self._noted.get((reader, call_key), 0) > now:
             return
-        async with self._pool.connection() as connection:
-            await connection.execute(NOTE, reader.project_id, call_key, reader.key_id)
+        try:
+            async with self._pool.connection() as connection:
+                await connection.execute(NOTE, reader.project_id, call_key, reader.key_id)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            # The answer is more than the note of it.
+            log.warning("a call's inspection was not noted: %r", error)
+            return
         self._noted[reader, call_key] = now + AGAIN_SECONDS
         self._noted.move_to_end((reader, call_key))
         if len(self._noted) > CAPACITY:

@@ -17,6 +17,7 @@ from callscope.query.errors import ErrorCode, RequestError
 log = logging.getLogger(__name__)
 
 CAPACITY = 1_000
+CAPACITY_CHARACTERS = 10_000_000
 MAX_CHARACTERS = 100_000
 KEPT_SECONDS = 7 * 24 * 3600
 PATIENCE_SECONDS = 0.1
@@ -30,6 +31,7 @@ class PersistedDocuments:
 
     def __init__(self, redis_url: str | None) -> None:
         self._texts: OrderedDict[str, str] = OrderedDict()
+        self._characters = 0
         self._redis: Any = None
         if redis_url is not None:
             self._redis = redis.Redis.from_url(
@@ -90,8 +92,9 @@ class PersistedDocuments:
 
     def _remember(self, digest: str, text: str) -> None:
         self._texts[digest] = text
-        if len(self._texts) > CAPACITY:
-            self._texts.popitem(last=False)
+        self._characters += len(text)
+        while len(self._texts) > CAPACITY or self._characters > CAPACITY_CHARACTERS:
+            self._characters -= len(self._texts.popitem(last=False)[1])
 
 
 def _name(digest: str) -> str:

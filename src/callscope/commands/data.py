@@ -2,10 +2,13 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -94,7 +97,8 @@ class Outcome:
             self.refuse(file, refusal)
 
     def refuse(self, file: Path, refusal: Refusal) -> None:
-        self.refused.append({"file": str(file), **asdict(refusal)})
+        # A name may hold bytes that are no text.
+        self.refused.append({"file": os.fsencode(file).decode(errors="replace"), **asdict(refusal)})
         at = f"{file}:{refusal.line}" if refusal.line else str(file)
         named = f"{refusal.field}: " if refusal.field else ""
         sys.stderr.write(f"callscope: {at}: {named}{refusal.reason}\n")
@@ -106,7 +110,7 @@ async def import_files(settings: Settings, given: argparse.Namespace) -> int:
     async with database(settings) as (connection, found):
         project_id = await project_of(connection, given.project)
         partitions = Partitions(found.database_url)
-        size = sum(file.stat().st_size for file in given.files if file.is_file())
+        size = sum(_size(file) for file in given.files)
         with progress("Importing", size) as advance:
             for file in given.files:
                 try:
@@ -128,34 +132,33 @@ async def import_files(settings: Settings, given: argparse.Namespace) -> int:
     return 1 if outcome.refused else 0
 
 
+def _size(file: Path) -> int:
+    with suppress(OSError):
+        return file.stat().st_size
+    return 0
+
+
 def _source(head: bytes, name: str | None) -> Source:
+    if not head:
+        raise SourceError("file is empty")
     source = SOURCES[name] if name is not None else recognise(head)
     if source is None:
-        raise SourceError(f"is in no format that is known: {', '.join(SOURCES)}" if head else "is empty")
+        raise SourceError(f"file begins like no format that is known: {', '.join(SOURCES)}", 1)
     return source
 
 
 class Counted:
     """A file that says how far it was read."""
 
-    def __init__(self, file: BinaryIO, advance: Callable[[int], None]) -> None:
+    def __init__(self, file: BufferedReader, advance: Callable[[int], None]) -> None:
         self._file = file
         self._advance = advance
 
     def head(self) -> bytes:
-        head = self._file.read(HEAD_BYTES)
-        self._file.seek(0)
-        return head
+        """What it begins with, which is still to be read: a pipe cannot be wound back."""
+        return self._file.peek(HEAD_BYTES)[:HEAD_BYTES]
 
     def read(self, size: int = -1) -> bytes:
-        return self._counted(self._file.read(size))
-
-    def readline(self, size: int = -1) -> bytes:
-        return self._counted(self._file.readline(size))
-
-    def _counted(self, content: bytes) -> bytes:
+        content = self._file.read(size)
         self._advance(len(content))
         return content
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)

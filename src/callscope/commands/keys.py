@@ -14,7 +14,7 @@ async def manage(settings: Settings, given: argparse.Namespace) -> None:
     async with database(settings) as (connection, _):
         if given.action == "create":
             scopes = frozenset(Scope(scope) for scope in given.scope) if given.scope else frozenset(Scope)
-            key, _ = await create(connection, given.project, given.name, scopes)
+            key, _ = await create(connection, given.project, given.name or "", scopes)
             say(orjson.dumps({"key": key}).decode() if given.json else key)
         elif given.action == "list":
             rows = [dict(row) for row in await listed(connection, given.project)]

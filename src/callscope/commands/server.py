@@ -27,18 +27,17 @@ from callscope.simulation import demo_calls
 GRACE_SECONDS = 5
 
 
-async def serve(settings: Settings, given: argparse.Namespace) -> int:
-    """Serve until a signal comes; 1 where the server cannot start."""
+async def serve(settings: Settings, given: argparse.Namespace) -> None:
+    """Serve until a signal comes."""
     with _listening(settings, given) as listener, servers(settings) as found:
         async with database_at(found.database_url) as connection:
             await ensure_migrated(connection, own=settings.database_url is None)
         server = _server(found.database_url, found.redis_url, settings)
         say(f"Callscope serves on {_address(listener)}")
         await server.serve(sockets=[listener])
-        return 0 if server.started else 1
 
 
-async def demo(settings: Settings, given: argparse.Namespace) -> int:
+async def demo(settings: Settings, given: argparse.Namespace) -> None:
     """Fill what is empty, serve, and say where and with which key."""
     told = settings.data_dir / "demo.json"
     with _listening(settings, given) as listener:
@@ -58,7 +57,6 @@ async def demo(settings: Settings, given: argparse.Namespace) -> int:
             finally:
                 server.should_exit = True
                 told.unlink(missing_ok=True)
-            return 0 if server.started else 1
 
 
 def _listening(settings: Settings, given: argparse.Namespace) -> socket.socket:
@@ -84,7 +82,7 @@ def _address(listener: socket.socket) -> str:
 
 def _server(database_url: str, redis_url: str | None, settings: Settings) -> uvicorn.Server:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    app = create_app(database_url, redis_url, pool_size=settings.pool_size)
+    app = create_app(database_url, redis_url, pool_size=settings.pool_size, cors_origins=settings.cors_origins)
     return uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, server_header=False)
     )
