@@ -144,12 +144,14 @@ class Keyring:
         """What an Authorization header opens; None where it opens nothing."""
         scheme, _, key = (authorization or "").partition(" ")
         key = key.strip()
-        if scheme.lower() != "bearer" or not is_well_formed(key):
+        if scheme.lower() != "bearer":
             return None
         secret = _hash(key)
         now = time.monotonic()
         known = self._known.get(secret)
         if known is None or known[0] < now:
+            if not is_well_formed(key):
+                return None
             known = (now + self.REMEMBER_SECONDS, await self._pool.read(lambda connection: _look_up(connection, secret)))
             self._known[secret] = known
             if len(self._known) > self.CAPACITY:

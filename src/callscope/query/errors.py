@@ -23,6 +23,10 @@ class ErrorCode(StrEnum):
     INTERNAL = "INTERNAL"
 
 
+MAX_MESSAGE = 600
+"""Characters of a message: graphql-core repeats a wrong value, however large it is."""
+
+
 class RequestError(Exception):
     """The request is refused before anything ran. ``errors`` are in GraphQL's form, each with a code.
 
@@ -38,6 +42,8 @@ class RequestError(Exception):
     def formatted(self) -> list[dict[str, Any]]:
         formatted: list[dict[str, Any]] = [dict(error.formatted) for error in self.errors]
         for error in formatted:
+            if len(error["message"]) > MAX_MESSAGE:
+                error["message"] = error["message"][:MAX_MESSAGE] + " …"
             error["extensions"] = {"code": self.code}
         return formatted
 

@@ -4,6 +4,7 @@ They hold no project: a foreign id finds nothing, exactly like an unknown one.
 """
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from callscope.query.bindings import Table
@@ -18,6 +19,7 @@ def id_sql(table: Table, row: str) -> str:
     return f"('{table.tag}_' || " + " || '_' || ".join(f"to_hex({integer})" for integer in integers) + ")"
 
 
+@lru_cache(maxsize=4096)
 def decode_id(value: str) -> tuple[str, list[int]] | None:
     """Tag and keys of a global id, or None where it is none."""
     match = _ID.fullmatch(value)

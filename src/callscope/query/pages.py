@@ -66,9 +66,13 @@ class PagePlan:
     def of(cls, compiler: "Compiler", field: Selected, binding: Many, site: int, parent: str) -> "PagePlan":
         page_type = cast("GraphQLObjectType", field.object_type)
         node_type: Any = page_type.fields["nodes"].type.of_type.of_type.of_type
+        known = len(compiler.parameters.getters)
         rows = Rows.of(compiler, node_type, binding, site, parent)
         compiler.parameters.checks.append(lambda sites: _check(sites[site]))
         fields = compiler.selection.fields(page_type, field.selection_sets)
+        if all(part.name == TYPENAME for part in fields):
+            # No row is read, and PostgreSQL refuses parameters that a statement does not use.
+            del compiler.parameters.getters[known:]
         return cls(compiler, rows, Page.of(compiler.values(site)), site, fields, page_type.name)
 
     @property

@@ -39,11 +39,20 @@ select participant_key, at from live.event
 where project_id = $1 and call_key = $2 and severity in ('ERROR', 'CRITICAL')
     and category not in ('CONNECTION', 'STREAM', 'SUBSCRIBER')
 """
-# An event that names only its connection or stream belongs to that one's participant.
+# An event that names only its connection or stream belongs to that one's participant, as far as is known by now.
 PLACE_EVENTS = """
-update live.event set participant_key = {table}.participant_key from live.{table}
-where event.project_id = $1 and event.call_key = $2 and event.participant_key is null
-    and {table}.project_id = $1 and {table}.call_key = $2 and {table}.{table}_key = event.{table}_key
+update live.event set participant_key = placed.participant_key
+from (
+    select told.at, told.event_key, coalesce(connection.participant_key, stream.participant_key) as participant_key
+    from live.event told
+    left join live.connection on connection.project_id = told.project_id and connection.call_key = told.call_key
+        and connection.connection_key = told.connection_key
+    left join live.stream on stream.project_id = told.project_id and stream.call_key = told.call_key
+        and stream.stream_key = told.stream_key
+    where told.project_id = $1 and told.call_key = $2 and not told.tells_participant
+) placed
+where event.project_id = $1 and event.call_key = $2 and event.at = placed.at and event.event_key = placed.event_key
+    and event.participant_key is distinct from placed.participant_key
 """
 SERIES_FIGURES = """
 select series_key, min(at) as started_at, max(at) as ended_at, count(*)::integer as sample_count, min(value) as minimum,
@@ -90,8 +99,7 @@ class DerivedTables:
         return [(row["participant_key"], row["at"]) for row in rows]
 
     async def place_events(self) -> None:
-        for table in ("connection", "stream"):
-            await self.connection.execute(PLACE_EVENTS.format(table=table), *self.call)
+        await self.connection.execute(PLACE_EVENTS, *self.call)
 
     async def series_figures(self, changed: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Figures of all series: of the changed ones from their samples, of the others as they stand."""

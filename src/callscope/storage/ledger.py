@@ -7,6 +7,7 @@ Events and samples go straight into their tables.
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -19,6 +20,7 @@ from callscope.telemetry import EventRecord, SamplesRecord, Telemetry
 
 FLUSH_SAMPLES = 50_000
 FLUSH_ROWS = 5_000
+FLUSH_BYTES = 16 * 2**20
 SAMPLE_COLUMNS = ["project_id", "call_key", "series_key", "at", "value"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,7 +33,8 @@ on conflict do nothing
 INSERT_EVENTS = """
 insert into live.event
 select $1, told.call_key, told.at, told.event_key, told.category, told.name, told.severity, told.outcome, told.code, told.subcode,
-    told.message, told.payload, told.duration_ms, told.participant_key, told.connection_key, told.stream_key
+    told.message, told.payload, told.duration_ms, told.participant_key, told.connection_key, told.stream_key,
+    told.participant_key is not null
 from jsonb_populate_recordset(null::live.event, $2::jsonb) as told
 on conflict do nothing
 """
@@ -39,7 +42,7 @@ STAGE_SAMPLES = "create temporary table if not exists staged_sample (like live.m
 # Where two records disagree about an instant, the greater value stands, so that the order of arrival decides nothing.
 INSERT_STAGED = """
 insert into live.metric_sample as stored
-select project_id, call_key, series_key, at, max(value) from pg_temp.staged_sample group by 1, 2, 3, 4
+select project_id, call_key, series_key, at, max(value) from pg_temp.staged_sample group by 1, 2, 3, 4 order by 1, 2, 3, 4
 on conflict (project_id, call_key, series_key, at) do update set value = excluded.value where excluded.value > stored.value
 """
 MARK_CHANGED = """
@@ -50,7 +53,10 @@ from jsonb_to_recordset($2::jsonb) as changed(call_key bigint, series_keys bigin
 
 
 class Ledger:
-    """Collects telemetry and writes it in bulk. ``finish`` must be called before the transaction commits."""
+    """Collects telemetry and writes it in bulk. ``finish`` must be called before the transaction commits.
+
+    Rows are written in the order of their keys, so that two who write the same at once wait for each other, but not in a circle.
+    """
 
     def __init__(self, connection: asyncpg.Connection, partitions: Partitions, project_id: int) -> None:
         self.connection = connection
@@ -62,6 +68,7 @@ class Ledger:
         self._records: dict[tuple[int, int], tuple[str, bytes]] = {}
         self._events: list[dict[str, Any]] = []
         self._samples: list[tuple[int, int, int, datetime, float]] = []
+        self._bytes = 0
 
     async def add(self, telemetry: Telemetry) -> None:
         self.accepted += 1
@@ -78,7 +85,8 @@ class Ledger:
             if not body.get("version"):
                 body.pop("version", None)
             self._tell(call_key, telemetry.type, body)
-        if len(self._samples) >= FLUSH_SAMPLES or len(self._records) + len(self._events) >= FLUSH_ROWS:
+        rows = len(self._records) + len(self._events)
+        if len(self._samples) >= FLUSH_SAMPLES or rows >= FLUSH_ROWS or self._bytes >= FLUSH_BYTES:
             await self._flush()
 
     async def finish(self) -> None:
@@ -90,6 +98,7 @@ class Ledger:
     def _tell(self, call_key: int, kind: str, body: dict[str, Any]) -> None:
         text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
         self._records[call_key, digest(kind.encode() + text)] = (kind, text)
+        self._bytes += len(text)
 
     def _add_samples(self, call_key: int, samples: SamplesRecord) -> int:
         body = {
@@ -116,11 +125,13 @@ class Ledger:
 
     def _add_event(self, call_key: int, event: EventRecord) -> None:
         told = event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"call_id", "type", "version"})
+        text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+        self._bytes += len(text)
         self._events.append(
             {
                 "call_key": call_key,
                 "at": event.at,
-                "event_key": digest(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)),
+                "event_key": digest(text),
                 "category": event.category,
                 "name": event.name,
                 "severity": event.severity,
@@ -140,18 +151,21 @@ class Ledger:
 
     async def _flush(self) -> None:
         if self._records:
-            keys, values = list(self._records), list(self._records.values())
+            keys, values = zip(*sorted(self._records.items()), strict=True)
             columns = [[call for call, _ in keys], [key for _, key in keys], [kind for kind, _ in values]]
             await self.connection.execute(INSERT_RECORDS, self.project_id, *columns, [body.decode() for _, body in values])
             self._records.clear()
         if self._events:
             await self._ensure_partitions("event", {week_of(event["at"]) for event in self._events})
+            self._events.sort(key=itemgetter("call_key", "at", "event_key"))
             await self.connection.execute(INSERT_EVENTS, self.project_id, _text(self._events))
             self._events.clear()
         if self._samples:
             await self._ensure_partitions("metric_sample", {week_of(sample[3]) for sample in self._samples})
+            self._samples.sort()
             await self._insert_samples(self._samples)
             self._samples = []
+        self._bytes = 0
 
     async def _ensure_partitions(self, table: str, weeks: set[datetime]) -> None:
         new = weeks - self._weeks[table]

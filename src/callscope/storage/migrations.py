@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import asyncpg
 
-from callscope.storage.timeseries import has_timescale, install_timescale, make_hypertables, partitioned
+from callscope.storage.timeseries import MARK, has_timescale, install_timescale, make_hypertables, partitioned
 
 _LOCK = 0x63616C6C_6D696772
 _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
@@ -17,6 +17,10 @@ class Migration:
     number: int
     name: str
     sql: str
+
+
+class MigrationError(Exception):
+    """A migration failed: the database is as it was before that one."""
 
 
 def migrations() -> list[Migration]:
@@ -54,13 +58,20 @@ async def migrate(connection: asyncpg.Connection) -> list[Migration]:
             await install_timescale(connection)
         timescale = await has_timescale(connection)
         for migration in missing:
-            async with connection.transaction():
-                await connection.execute(partitioned(migration.sql, timescale=timescale))
-                if timescale and "time-partitioned" in migration.sql:
-                    await make_hypertables(connection, "live")
-                await connection.execute(
-                    "insert into public.callscope_migration (number, name) values ($1, $2)", migration.number, migration.name
-                )
+            try:
+                await _apply(connection, migration, timescale=timescale)
+            except asyncpg.PostgresError as error:
+                raise MigrationError(f"migration {migration.number:04d}_{migration.name} failed: {error}") from error
         return missing
     finally:
         await connection.execute("select pg_advisory_unlock($1)", _LOCK)
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration, *, timescale: bool) -> None:
+    async with connection.transaction():
+        await connection.execute(partitioned(migration.sql, timescale=timescale))
+        if timescale and MARK in migration.sql:
+            await make_hypertables(connection, "live")
+        await connection.execute(
+            "insert into public.callscope_migration (number, name) values ($1, $2)", migration.number, migration.name
+        )

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -20,34 +21,81 @@ async def connect(database_url: str) -> asyncpg.Connection:
 
 
 class Pool:
-    """The server's connections, open between ``async with``. It opens without a database too: requests then fail, not it."""
+    """The server's connections, open between ``async with``. It opens without a database too: requests then fail, not it.
 
-    RESTARTED = (asyncpg.ConnectionDoesNotExistError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError)
+    asyncpg's own pool costs a quarter of a short request, for what is not needed here: no session is ever changed.
+    """
+
+    RESTARTED = (
+        asyncpg.ConnectionDoesNotExistError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.AdminShutdownError,
+        # On a connection that was told of the shutdown while idle, and is not closed yet.
+        asyncpg.InternalClientError,
+    )
 
     def __init__(self, database_url: str, *, size: int) -> None:
-        self._pool = asyncpg.create_pool(
-            database_url,
-            min_size=0,
-            max_size=size,
-            reset=_keep_session,
+        self._database_url = database_url
+        self._size = size
+        self._idle: list[asyncpg.Connection] = []
+        self._busy: set[asyncpg.Connection] = set()
+
+    async def __aenter__(self) -> "Pool":
+        self._free = asyncio.Semaphore(self._size)
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        for connection in [*self._idle, *self._busy]:
+            connection.terminate()
+        self._idle.clear()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """One connection; raises TimeoutError where all stay busy."""
+        connection = await self._acquire()
+        try:
+            yield connection
+        except asyncio.CancelledError:
+            # Its statement may still run: what follows must not wait for it.
+            connection.terminate()
+            raise
+        finally:
+            self._release(connection)
+
+    async def _acquire(self) -> asyncpg.Connection:
+        if self._free.locked():
+            async with asyncio.timeout(ACQUIRE_SECONDS):
+                await self._free.acquire()
+        else:
+            await self._free.acquire()
+        try:
+            # The one used last is the one whose statements are prepared and whose memory is warm.
+            connection = self._idle.pop() if self._idle else None
+            while connection is not None and connection.is_closed():
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                async with asyncio.timeout(ACQUIRE_SECONDS):
+                    connection = await self._connect()
+        except BaseException:
+            self._free.release()
+            raise
+        self._busy.add(connection)
+        return connection
+
+    def _release(self, connection: asyncpg.Connection) -> None:
+        self._busy.discard(connection)
+        if not connection.is_closed():
+            self._idle.append(connection)
+        self._free.release()
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            self._database_url,
             statement_cache_size=500,
             # Compiled statements are long; their size must not keep them from being prepared.
             max_cacheable_statement_size=0,
             server_settings={**SESSION, "statement_timeout": str(STATEMENT_TIMEOUT_MS)},
         )
-
-    async def __aenter__(self) -> "Pool":
-        await self._pool
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        self._pool.terminate()
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """One connection; raises TimeoutError where all stay busy."""
-        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            yield connection
 
     async def read(self, run: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Run something that only reads. Tried once more where PostgreSQL restarted: each pooled connection fails once then."""
@@ -55,10 +103,7 @@ class Pool:
             async with self.connection() as connection:
                 return await run(connection)
         except self.RESTARTED:
-            await self._pool.expire_connections()
+            while self._idle:
+                self._idle.pop().terminate()
             async with self.connection() as connection:
                 return await run(connection)
-
-
-async def _keep_session(connection: asyncpg.Connection) -> None:
-    """No statement of ours changes a session's settings, so a returned connection needs no round trip to be reset."""

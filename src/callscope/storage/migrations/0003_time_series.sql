@@ -18,6 +18,8 @@ create table live.event (
     participant_key bigint,
     connection_key bigint,
     stream_key bigint,
+    -- False where settling finds the participant by way of the connection or stream.
+    tells_participant boolean not null,
     primary key (project_id, call_key, at, event_key)
 ) /* time-partitioned */;
 
