@@ -67,8 +67,8 @@ def test_does_not_read_a_huge_line_to_its_end():
     assert endless.given < 17 * 2**20
 
 
-def test_refuses_nul():
-    assert fault(b"a\nb\x00c\n").line == 2
+def test_leaves_nul_to_those_who_read_the_lines():
+    assert read(b"a\nb\x00c\n") == [(1, b"a"), (2, b"b\x00c")]
 
 
 def test_refuses_damaged_and_cut_gzip():

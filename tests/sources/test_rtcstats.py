@@ -486,7 +486,6 @@ def test_recognises():
     assert rtcstats.recognises(b'\xef\xbb\xbf ["create" , "PC_0", {}')
     for other in (
         b"",
-        b"RTCStatsDump\n{}",
         b'{"PeerConnections":',
         b"[1,2]",
         b'[{"a":1}]',
@@ -506,7 +505,7 @@ GOOD = b'["create","PC_0",{},1700000000000]\n'
         (b"", None, "file is empty"),
         (b"\n \r\n", None, "file is empty"),
         (b"hello\n", 1, "its first line is not JSON"),
-        (b"RTCStatsDump\n{}\n", 1, "version 2 or 3"),
+        (b"RTCStatsDump\n{}\n", 2, "only version 3 can be read"),
         (b'{"PeerConnections":{}}\n', 1, "its first line is not of the form"),
         (b"[1,2,3]\n", 1, "its first line is not of the form"),
         (b'["a"]\n', 1, "its first line is not of the form"),

@@ -27,8 +27,6 @@ def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
                 raise SourceError(f"line is longer than {MAX_LINE_BYTES // 2**20} MiB", number)
             if number == 1:
                 line = line.removeprefix(BYTE_ORDER_MARK)
-            if b"\x00" in line:
-                raise SourceError("line contains a NUL byte: the file is damaged or not text", number)
             if line := line.strip():
                 yield number, line
 

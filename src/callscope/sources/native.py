@@ -8,7 +8,15 @@ from pydantic import ValidationError
 
 from callscope.sources import Refusal
 from callscope.sources.lines import lines, unpacked_head
-from callscope.telemetry import TELEMETRY, Telemetry
+from callscope.telemetry import TELEMETRY, TYPES, Telemetry
+
+REASONS = {
+    "model_attributes_type": "should be one JSON object",
+    "model_type": "should be a JSON object",
+    "union_tag_not_found": "should say what the row is: one of " + ", ".join(TYPES),
+    "extra_forbidden": "is no field of such a row; 'callscope schema --telemetry' prints those that are",
+}
+"""Where our words say more than the validator's."""
 
 
 def recognises(head: bytes) -> bool:
@@ -19,17 +27,18 @@ def recognises(head: bytes) -> bool:
 def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | Refusal]:
     """The rows of a file; those that are no telemetry as refusals. ``call_id`` stands in for the call that rows name."""
     for number, line in lines(file):
-        row = read_line(line, number)
-        yield row.model_copy(update={"call_id": call_id}) if call_id and not isinstance(row, Refusal) else row
+        yield _record(line, number, call_id)
 
 
-def read_line(line: bytes, number: int) -> Telemetry | Refusal:
+def _record(line: bytes, number: int, call_id: str | None) -> Telemetry | Refusal:
     try:
         content = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         return Refusal(number, None, "json_invalid", f"should be one JSON object in UTF-8: {error.msg}")
+    if call_id and isinstance(content, dict):
+        content["callId"] = call_id
     try:
-        return TELEMETRY.validate_python(content)
+        return TELEMETRY.validate_python(content, by_name=False)
     except ValidationError as error:
         return _refusal(error, number)
 
@@ -39,6 +48,6 @@ def _refusal(error: ValidationError, number: int) -> Refusal:
     path = [str(part) for part in first["loc"][1:]]
     if first["type"].startswith("union_tag"):
         path = ["type"]
-    reason = first["msg"].removeprefix("Value error, ")
+    reason = REASONS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     more = f" ({len(others)} more)" if others else ""
     return Refusal(number, ".".join(path) or None, first["type"], reason + more)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from callscope.sources import Refusal, native, rtcstats
+from callscope.sources import Refusal, acs, native, rtcstats, vonage, webrtc_internals
 from callscope.telemetry import Telemetry
 
 HEAD_BYTES = 4096
@@ -25,7 +25,16 @@ class Source:
 
 NATIVE = Source("callscope", native.read, native.recognises)
 # The native format comes last: it takes whatever looks like JSON objects.
-SOURCES = {source.name: source for source in (Source("rtcstats", rtcstats.read, rtcstats.recognises), NATIVE)}
+SOURCES = {
+    source.name: source
+    for source in (
+        Source("rtcstats", rtcstats.read, rtcstats.recognises),
+        Source("webrtc-internals", webrtc_internals.read, webrtc_internals.recognises),
+        Source("acs", acs.read, acs.recognises),
+        Source("vonage", vonage.read, vonage.recognises),
+        NATIVE,
+    )
+}
 
 
 def recognise(head: bytes) -> Source | None:

@@ -1,15 +1,17 @@
-"""Browser traces of Jitsi's rtcstats: JSON lines ``[event, peer connection, data, timestamp]``, plain or gzip.
+"""Browser traces of rtcstats: Jitsi's JSON lines ``[event, peer connection, data, timestamp]``, plain or gzip.
 
-What a file must look like is decided here; what it tells, in rtcstats_dump; and what it is called, in rtcstats_records.
+What a file must look like is decided here; what it tells, in rtcstats_dump; and what it is called, in rtcstats_records. The other
+kind, rtcstats.com's, is told by its first line and read by rtcstats_v3.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 import orjson
 
-from callscope.sources import SourceError
+from callscope.sources import Refusal, SourceError, rtcstats_v3
 from callscope.sources.lines import lines, unpacked_head
 from callscope.sources.rtcstats_dump import Dump, Line
 from callscope.sources.rtcstats_records import Records
@@ -22,29 +24,35 @@ _MAX_EVENT_NAME = 200
 
 def recognises(head: bytes) -> bool:
     """Whether a file that begins so is a trace of this kind. A hundred bytes are enough, some thousand if it is gzip."""
-    return _FIRST_LINE.match(unpacked_head(head)) is not None
+    return rtcstats_v3.recognises(head) or _FIRST_LINE.match(unpacked_head(head)) is not None
 
 
-def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry]:
+def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | Refusal]:
     """The telemetry of one trace, for the conference that it names unless ``call_id`` says otherwise.
 
-    Records come as they are complete: a fault in the middle of the file raises SourceError after some have come.
+    Records come as they are complete: a fault in the middle of a Jitsi file raises SourceError after some have come.
     """
+    numbered = lines(file)
+    first = next(numbered, None)
+    if first is None:
+        raise SourceError("file is empty")
+    whole = chain([first], numbered)
+    yield from rtcstats_v3.read_lines(whole, call_id) if first[1] == rtcstats_v3.MAGIC else _read_jitsi(whole, call_id)
+
+
+def _read_jitsi(numbered: Iterator[tuple[int, bytes]], call_id: str | None) -> Iterator[Telemetry]:
     dump = Dump()
     records = Records(dump, call_id)
-    number = 0
-    for number, line in lines(file):
+    for number, line in numbered:
         dump.take(_line(line, number))
         yield from records.ready()
-    if not number:
-        raise SourceError("file is empty")
     yield from records.rest()
 
 
 def _line(line: bytes, number: int) -> Line:
     is_first = number == 1
-    if is_first and line.startswith(b"RTCStatsDump"):
-        raise SourceError("file is an rtcstats dump of version 2 or 3; this source reads Jitsi's JSON lines", number)
+    if b"\x00" in line:
+        raise SourceError("line contains a NUL byte: the file is damaged or not text", number)
     try:
         told = orjson.loads(line)
     except orjson.JSONDecodeError as error:

@@ -12,7 +12,9 @@ Reports = Mapping[str, Report]
 
 # Firefox has wrapped negative packet counters round at 2^32; no real one comes near.
 MAX_PACKETS = 2**31
-MAX_AMOUNT = 2**63
+# Beyond, JSON's numbers are not exact.
+MAX_AMOUNT = 2**53
+MAX_WORD = 200
 FULL_SCALE = 32767
 
 NOTHING: Report = {}
@@ -57,6 +59,8 @@ class Rtp:
     audio_level: float | None = None
     limitation: str | None = None
     is_scalable: bool = False
+    is_screen: bool = False
+    """Whether it says that it is a shared screen; most that are do not."""
     is_legacy: bool = False
 
 
@@ -121,6 +125,11 @@ def ssrc_number(value: Any) -> int | None:
 
 def text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def storable(value: str | None) -> str | None:
+    """A word of a foreign file in a form that telemetry takes."""
+    return (value or "").replace("\x00", "")[:MAX_WORD] or None
 
 
 def named(reports: Reports, reference: Any) -> Report:

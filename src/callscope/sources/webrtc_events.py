@@ -51,8 +51,19 @@ def meaning(name: str, data: Any, *, is_of_page: bool) -> Meaning | None:
         return _failure(name, data)
     if (known := _KNOWN.get(name)) is not None:
         return known(data)
-    plain = data if isinstance(data, bool | int | float) and number(float(data)) is not None else None
-    return Meaning(EventCategory.OTHER, payload=plain)
+    return Meaning(EventCategory.OTHER, payload=_figures(data) if name.startswith(":") else _figure(data))
+
+
+def _figure(value: Any) -> bool | int | float | None:
+    return value if isinstance(value, bool | int | float) and number(float(value)) is not None else None
+
+
+def _figures(data: Any) -> Any:
+    """Of an application's own event, whose words nobody knows, the figures alone."""
+    if not isinstance(data, Mapping):
+        return _figure(data)
+    told = {clean(name, 60): _figure(value) for name, value in list(data.items())[:MAX_ITEMS]}
+    return {name: value for name, value in told.items() if name and value is not None} or None
 
 
 def _failure(name: str, data: Any) -> Meaning:
@@ -100,7 +111,7 @@ def _flag(name: str, category: EventCategory, severity_if_true: Severity = Sever
 
 def _tracks(category: EventCategory) -> Callable[[Any], Meaning | None]:
     def read(data: Any) -> Meaning | None:
-        told = Tracks.of(data)
+        told = data if isinstance(data, Tracks) else Tracks.of(data)
         if told.stream == MIXED:
             return None
         tracks = [{"kind": kind, "id": clean(track)} for kind, track in told.tracks[:MAX_ITEMS]]
@@ -161,6 +172,8 @@ def _conference_start(data: Any) -> Meaning | None:
 _KNOWN: dict[str, Callable[[Any], Meaning | None]] = {
     "create": _fields(EventCategory.CONNECTION, "iceTransportPolicy", "bundlePolicy", "rtcpMuxPolicy", "sdpSemantics"),
     "close": _fields(EventCategory.CONNECTION),
+    "setConfiguration": _fields(EventCategory.CONNECTION, "iceTransportPolicy", "bundlePolicy", "rtcpMuxPolicy"),
+    "restartIce": _fields(EventCategory.NETWORK),
     "onconnectionstatechange": _state(EventCategory.CONNECTION),
     "oniceconnectionstatechange": _state(EventCategory.NETWORK),
     "onicegatheringstatechange": _state(EventCategory.NETWORK),
@@ -177,14 +190,22 @@ _KNOWN: dict[str, Callable[[Any], Meaning | None]] = {
     "removeStream": _tracks(EventCategory.STREAM),
     "removeTrack": _tracks(EventCategory.STREAM),
     "replaceTrack": _tracks(EventCategory.STREAM),
+    "transceiverAdded": _tracks(EventCategory.STREAM),
     "ontrack": _tracks(EventCategory.SUBSCRIBER),
     "onremovestream": _tracks(EventCategory.SUBSCRIBER),
     "enumerateDevices": _fields(EventCategory.DEVICE),
     "ondevicechange": _fields(EventCategory.DEVICE),
+    "navigator.mediaDevices.enumerateDevices": _fields(EventCategory.DEVICE),
+    "navigator.mediaDevices.ondevicechange": _fields(EventCategory.DEVICE),
     "getUserMediaError": _media_refused,
     "onmute": _fields(EventCategory.MEDIA),
     "onunmute": _fields(EventCategory.MEDIA),
     "onended": _fields(EventCategory.MEDIA),
+    **{
+        f"MediaStreamTrack.{name}": _fields(EventCategory.MEDIA, "track", "enabled", "contentHint")
+        for name in ("stop", "applyConstraints", "enabled", "contentHint", "onended", "onmute", "onunmute")
+    },
+    "HTMLMediaElement.resize": _fields(EventCategory.MEDIA, "width", "height", "videoWidth", "videoHeight"),
     "audioMutedChanged": _flag("muted", EventCategory.MEDIA),
     "videoMutedChanged": _flag("muted", EventCategory.MEDIA),
     "screenshareToggled": _flag("muted", EventCategory.MEDIA),
@@ -217,7 +238,7 @@ _QUIET = frozenset(
         "getstats", "identity", "connectionInfo", "constraints", "logs", "faceLandmarks", "onaddstream", "onnegotiationneeded",
         "addIceCandidate", "addIceCandidateOnSuccess", "createOffer", "createOfferOnSuccess", "createAnswer",
         "createAnswerOnSuccess", "setLocalDescription", "setLocalDescriptionOnSuccess", "setRemoteDescription",
-        "setRemoteDescriptionOnSuccess",
+        "setRemoteDescriptionOnSuccess", "addTrackOnSuccess", "addTransceiverOnSuccess", "transceiverModified",
     }
 )  # fmt: skip
 # Of a peer connection without a number, such as a test before the call, these belong to nothing.

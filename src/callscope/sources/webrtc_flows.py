@@ -77,6 +77,7 @@ class Flow:
             self.track = self.track or rtp.track
             self.tracks.add(rtp.track)
         self.section = self.section or rtp.section
+        self.is_screen = True if rtp.is_screen and self.is_screen is None else self.is_screen
         self.offered_at = at if self.offered_at is None else self.offered_at
         if rtp.packets and self.started_at is None:
             self.started_at = at

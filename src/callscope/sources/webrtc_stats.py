@@ -21,6 +21,7 @@ from callscope.sources.webrtc_counters import (
     packets,
     scaled,
     ssrc_number,
+    storable,
     text,
 )
 
@@ -40,7 +41,13 @@ def snapshot(reports: Reports, at: float) -> Snapshot:
                 told.extend(_rtp(reports, report, at, is_sent=True))
             case "ssrc":
                 rtps.extend(goog_rtp(key, report, at))
-    return Snapshot(at, rtps, told, _path(reports))
+    path = _path(reports)
+    for rtp in (*rtps, *told):
+        rtp.codec = storable(rtp.codec)
+    if path is not None:
+        path.network, path.transport = storable(path.network), storable(path.transport)
+        path.local_type, path.remote_type = storable(path.local_type), storable(path.remote_type)
+    return Snapshot(at, rtps, told, path)
 
 
 def _type(report: Report) -> str:
@@ -117,6 +124,7 @@ def _sent(reports: Reports, report: Report, judgement: Report, at: float) -> Ite
 
 
 def _see(rtp: Rtp, *reports: Report) -> None:
+    rtp.is_screen = any(report.get("contentType") == "screenshare" for report in reports)
     rtp.width = _first("frameWidth", *reports)
     rtp.height = _first("frameHeight", *reports)
     rtp.frame_rate = _first("framesPerSecond", *reports) or _first("framerateMean", *reports)

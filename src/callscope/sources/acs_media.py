@@ -1,0 +1,207 @@
+"""CallClientMediaStatsTimeSeries: figures of a client's streams, one row for each metric and interval of usually ten seconds.
+
+A sample is the average of the interval at CallClientTimeStamp. Count, sum, minimum and maximum are lost, and so is which of
+several streams of one media and remote participant a row is of, since clients do not tell MediaStreamId yet. A row whose metric
+has no counterpart is kept whole, as an event.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from callscope.sources.acs_columns import Row
+from callscope.sources.acs_diagnostics import MEDIA, SOURCES, codecs, stream_id_of
+from callscope.sources.acs_metrics import DIRECTIONS, LOST, METRICS, SENT_OR_RECEIVED, Meaning
+from callscope.sources.sample_blocks import Block, SampleBlocks
+from callscope.telemetry import EPOCH, EventRecord, SamplesRecord, StreamRecord, SubscriberRecord, Telemetry, from_milliseconds
+from callscope.vocabulary import Direction, EventCategory, Media, Metric
+
+MAX_HELD_POINTS = 20_000
+MAX_HALVES = 5_000
+"""Rows that wait for the other half of a packet loss."""
+
+WORDS = ("mediaStreamDirection", "mediaStreamType", "mediaStreamCodec", "remoteParticipantId", "remoteEndpointId", "endpointId")
+
+
+class Subject(NamedTuple):
+    """What is measured: what one connection sends, or what it receives of one remote participant, where the row tells of whom."""
+
+    call_id: str
+    connection_id: str
+    direction: Direction
+    remote_id: str | None = None
+
+    @property
+    def publisher_id(self) -> str | None:
+        return self.connection_id if self.direction is Direction.PUBLISH else self.remote_id
+
+
+class Interval(NamedTuple):
+    subject: Subject
+    media: Media
+    at: float
+    """Milliseconds since the Unix epoch."""
+
+
+@dataclass(slots=True)
+class Halves:
+    """Packet loss is told as two rows: packets lost, and packets sent or received."""
+
+    lost: float | None = None
+    packets: float | None = None
+    events: list[EventRecord] = field(default_factory=list)
+
+    def percent(self, direction: Direction) -> float | None:
+        """Of the packets that were expected: those sent, or those received and those lost."""
+        if self.lost is None or self.packets is None:
+            return None
+        lost = max(self.lost, 0)
+        expected = self.packets + (lost if direction is Direction.SUBSCRIBE else 0)
+        return min(100 * lost / expected, 100) if expected > 0 else None
+
+
+class MediaStatistics:
+    """Takes the rows of a file and gives records in blocks."""
+
+    def __init__(self) -> None:
+        self._blocks: SampleBlocks[Subject] = SampleBlocks()
+        self._halves: OrderedDict[Interval, Halves] = OrderedDict()
+        self._codecs: dict[tuple[Subject, Media], str] = {}
+
+    def records(self, row: Row) -> Iterator[Telemetry]:
+        row.text("operationName")
+        call_id, at = row.call("callId", "correlationId"), row.event_time()
+        metric, direction, media = _metric(row), _direction(row), MEDIA.get((row.text("mediaStreamType") or "").lower())
+        connection_id = row.id("participantId") or row.id("endpointId")
+        if connection_id is None:
+            raise row.error("ParticipantId", "participant_missing", "should tell the participant in ParticipantId or EndpointId")
+        remote = row.id("remoteParticipantId") or row.id("remoteEndpointId")
+        subject = Subject(call_id, connection_id, direction, remote if direction is Direction.SUBSCRIBE else None)
+        meaning = METRICS[direction].get(metric.lower())
+        is_lost = metric.lower() == LOST
+        if media is None or not (meaning or is_lost):
+            yield _event(row, call_id, at, connection_id, metric)
+            return
+        value = _average(row)
+        if codec := row.text("mediaStreamCodec"):
+            self._codecs[subject, media] = codec
+        when = (at - EPOCH).total_seconds() * 1000
+        if meaning is not None:
+            self._add(subject, meaning, media, when, value)
+        if is_lost or metric.lower() == SENT_OR_RECEIVED:
+            event = _event(row, call_id, at, connection_id, metric) if is_lost else None
+            yield from self._pair(Interval(subject, media, when), value, event)
+
+    def ready(self) -> Iterator[Telemetry]:
+        """The blocks that are full; all of them where too many points are held."""
+        if self._blocks.held > MAX_HELD_POINTS:
+            yield from self._flush()
+        elif self._blocks.has_full:
+            for block in self._blocks.take_full():
+                yield from self._block(block)
+
+    def rest(self) -> Iterator[Telemetry]:
+        for halves in self._halves.values():
+            yield from halves.events
+        self._halves.clear()
+        yield from self._flush()
+
+    def _flush(self) -> Iterator[Telemetry]:
+        for block in self._blocks.take_all():
+            yield from self._block(block)
+        self._codecs.clear()
+
+    def _add(self, subject: Subject, meaning: Meaning, media: Media, at: float, value: float) -> None:
+        key = (subject, meaning.metric, meaning.media or media, meaning.direction or subject.direction)
+        self._blocks.add(key, at, value * meaning.scale)
+
+    def _pair(self, interval: Interval, value: float, event: EventRecord | None) -> Iterator[Telemetry]:
+        """Join the two halves. Of those that stay alone, what was lost is kept as an event."""
+        halves = self._halves.setdefault(interval, Halves())
+        if event is None:
+            halves.packets = value
+        else:
+            halves.lost = value
+            halves.events.append(event)
+        percent = halves.percent(interval.subject.direction)
+        if percent is not None:
+            del self._halves[interval]
+            self._add(interval.subject, Meaning(Metric.PACKET_LOSS), interval.media, interval.at, percent)
+        elif len(self._halves) > MAX_HALVES:
+            yield from self._halves.popitem(last=False)[1].events
+
+    def _block(self, block: Block[Subject]) -> Iterator[Telemetry]:
+        """The samples, and that the stream was there from the first to the last of them."""
+        subject, media, publisher = block.subject, block.media, block.subject.publisher_id
+        stream_id = subscriber_id = None
+        first, last = from_milliseconds(min(block.times)), from_milliseconds(max(block.times))
+        if publisher is not None and media is not Media.CONNECTION:
+            stream_id = stream_id_of(publisher, media)
+            yield StreamRecord(
+                call_id=subject.call_id,
+                stream_id=stream_id,
+                connection_id=publisher,
+                source=SOURCES[media],
+                has_audio=media is Media.AUDIO,
+                has_video=media is not Media.AUDIO,
+                published_at=first,
+                unpublished_at=last,
+                **codecs(media, self._codecs.get((subject, media))),
+            )
+        if stream_id is not None and subject.direction is Direction.SUBSCRIBE:
+            subscriber_id = f"{subject.connection_id}/{stream_id}"
+            yield SubscriberRecord(
+                call_id=subject.call_id,
+                subscriber_id=subscriber_id,
+                stream_id=stream_id,
+                connection_id=subject.connection_id,
+                subscribed_at=first,
+                ended_at=last,
+            )
+        yield SamplesRecord(
+            call_id=subject.call_id,
+            metric=block.metric,
+            media=media,
+            direction=block.direction,
+            connection_id=subject.connection_id,
+            stream_id=stream_id,
+            subscriber_id=subscriber_id,
+            times=block.times.tolist(),
+            values=block.values.tolist(),
+        )
+
+
+def _metric(row: Row) -> str:
+    metric = row.text("metricName")
+    if metric is None:
+        raise row.error("MetricName", "metric_missing", "should name the metric")
+    return metric
+
+
+def _direction(row: Row) -> Direction:
+    direction = DIRECTIONS.get((row.text("mediaStreamDirection") or "").lower())
+    if direction is None:
+        raise row.error("MediaStreamDirection", "direction_invalid", "should be send or receive")
+    return direction
+
+
+def _average(row: Row) -> float:
+    """Integers are rounded in some logs, so Sum / Count may be the better, but Average is what Azure shows."""
+    average = row.number("average")
+    if average is None:
+        total, count = row.number("sum"), row.number("count")
+        average = total / count if total is not None and count else None
+    if average is None:
+        raise row.error("Average", "number_missing", "should tell the average, or sum and count")
+    return average
+
+
+def _event(row: Row, call_id: str, at: datetime, connection_id: str, metric: str) -> EventRecord:
+    told: dict[str, Any] = {name: row.text(name) for name in WORDS}
+    told |= {name: row.number(name) for name in ("count", "sum", "average", "minimum", "maximum")}
+    payload = {name: value for name, value in told.items() if value is not None} | row.rest()
+    return EventRecord(
+        call_id=call_id, at=at, category=EventCategory.MEDIA, name=metric, payload=payload, connection_id=connection_id
+    )

@@ -1,0 +1,134 @@
+"""What a dump of rtcstats.com's version 3 tells of one page, once its lines are read. Times are milliseconds."""
+
+import hashlib
+import re
+from typing import Any, NamedTuple
+
+import orjson
+
+from callscope.sources.rtcstats_v3_stats import apply
+from callscope.sources.webrtc_counters import instant, text
+from callscope.sources.webrtc_page import PageTrace
+from callscope.sources.webrtc_page_records import Client, PageRecords
+from callscope.sources.webrtc_records import short
+from callscope.telemetry import Location
+
+FIRST_WITH_LABELS = 5
+"""The version of the client's protocol from which on tracks are written with their labels."""
+HEAD_LINES = 8
+"""Lines whose digest names a dump."""
+HELD_ROWS = 200
+"""Rows that wait for the one by which the client's clock can be compared with the server's."""
+CLOCK_TOLERANCE = 60_000
+"""Milliseconds that connecting to the server may take."""
+
+
+class Row(NamedTuple):
+    name: str
+    connection: str | None
+    data: Any
+    subject: Any
+    """What follows the data: the id of a track, or a word by which to tell which call was answered."""
+    delta: float
+    """Since the row before; of the first one, and of one that begins anew, since the Unix epoch."""
+
+
+class Trace(PageTrace):
+    """Takes the rows of one dump in file order."""
+
+    def __init__(self, metadata: dict[str, Any]) -> None:
+        super().__init__()
+        self.shift = 0.0
+        """What is added to the client's times to make them the server's, milliseconds."""
+        self._metadata = metadata
+        self._hints: Any = None
+        self._has_labels = _has_labels(metadata.get("clientProtocol"))
+        self._at: float | None = None
+        self._held: list[tuple[Row, float | None]] | None = [] if instant(metadata.get("startTime")) else None
+        self._digest = hashlib.sha256(orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS))
+        self._digested = 0
+
+    def take_row(self, row: Row, line: bytes) -> None:
+        if self._digested < HEAD_LINES:
+            self._digest.update(line)
+            self._digested += 1
+        at = self._tell(row.delta)
+        if self._held is None:
+            self._take(row, at)
+            return
+        self._held.append((row, at))
+        is_connecting = row.name == "create" and row.connection is None
+        if is_connecting:
+            self._compare_clocks(at)
+        if is_connecting or len(self._held) >= HELD_ROWS:
+            self._release()
+
+    def finish(self) -> None:
+        self._release()
+        super().finish()
+
+    def records(self, call_id: str | None) -> PageRecords:
+        name = f"rtcstats-{self._digest.hexdigest()[:16]}"
+        user_agent = short(self._metadata.get("userAgent"), 1000)
+        return PageRecords(self, call_id or name, name, Client(user_agent, self._hints, _location(self._metadata)))
+
+    def _tell(self, delta: float) -> float | None:
+        """The time of a row. None as long as none has told an absolute one."""
+        begun = instant(delta)
+        if begun is not None:
+            self._at = begun
+        elif self._at is not None:
+            self._at = instant(self._at + delta)
+        return self._at
+
+    def _compare_clocks(self, at: float | None) -> None:
+        """A page tells of itself when it connects to the server, whose own clock wrote down when."""
+        server_at = instant(self._metadata.get("startTime"))
+        if at is not None and server_at is not None and abs(server_at - at) > CLOCK_TOLERANCE:
+            self.shift = server_at - at
+
+    def _release(self) -> None:
+        held, self._held = self._held or [], None
+        for row, at in held:
+            self._take(row, at)
+
+    def _take(self, row: Row, told_at: float | None) -> None:
+        at = None if told_at is None else instant(told_at + self.shift)
+        if row.name == "create" and row.connection is None and isinstance(row.data, dict):
+            self._hints = row.data.get("userAgentData")
+        if row.name != "getStats":
+            data = row.data if self._has_labels else _with_labels(row.name, row.data)
+            self.take(row.name, data, at, row.connection, row.subject)
+        elif row.connection is not None:
+            connection = self.connection(row.connection)
+            self.hear("getstats", None, at, connection)
+            if isinstance(row.data, dict):
+                self.measure(connection, connection.reports, apply(connection.reports, row.data, self.shift) or at)
+
+
+def _has_labels(protocol: Any) -> bool:
+    version = re.search(r"rtcstats#(\d{1,4})", text(protocol) or "")
+    return version is None or int(version[1]) >= FIRST_WITH_LABELS
+
+
+def _with_labels(name: str, data: Any) -> Any:
+    """Tracks of older clients in the form of today."""
+    match name, data:
+        case (("ontrack" | "addTrack"), [str(), str(), *_]):
+            return [*data[:2], None, *data[2:]]
+        case "addTransceiver", [list() as track, *rest]:
+            return [[*track[:2], None, *track[2:]], *rest]
+        case _, list() if name.endswith("MediaOnSuccess") or name == "replaceTrack":
+            return [[*track[:2], None, *track[2:]] if isinstance(track, list) else track for track in data]
+    return data
+
+
+def _location(metadata: dict[str, Any]) -> Location | None:
+    """Country and region of the client's network, where the server has looked them up (MaxMind's form)."""
+    match metadata.get("locations"):
+        case [{"country": {"iso_code": str(country)}, **rest}, *_]:
+            match rest.get("subdivisions"):
+                case [{"names": {"en": str(region)}}, *_]:
+                    return Location(country=short(country, 2), region=short(region, 200))
+            return Location(country=short(country, 2))
+    return None

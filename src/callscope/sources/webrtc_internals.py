@@ -1,0 +1,146 @@
+"""Chrome's dump of chrome://webrtc-internals: one JSON object with everything that the browser's pages did with WebRTC.
+
+A page (a tab, or a frame of it) is a participant, and pages of one origin are one call; the dump says neither. Dumps of both
+sides of a call come together when the caller names it. A dump is held in memory, once as text and once as values: at most 256
+MiB of text, unpacked, and some three times as much while it is read.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import orjson
+
+from callscope.sources import Refusal, SourceError
+from callscope.sources.lines import lines, unpacked_head
+from callscope.sources.webrtc_counters import instant
+from callscope.sources.webrtc_events import clean
+from callscope.sources.webrtc_internals_clock import Log, Zone, is_local, zone_of
+from callscope.sources.webrtc_internals_log import configuration, event, request
+from callscope.sources.webrtc_internals_pages import Page, entries, pages
+from callscope.sources.webrtc_internals_stats import MAX_SERIES, Statistics
+from callscope.sources.webrtc_page import PageTrace
+from callscope.sources.webrtc_page_records import Client, PageRecords
+from callscope.sources.webrtc_records import short
+from callscope.sources.webrtc_trace import Connection
+from callscope.telemetry import Telemetry
+from callscope.vocabulary import DataWarningKind
+
+MAX_BYTES = 256 * 2**20
+
+_FIRST_KEY = re.compile(
+    rb'\{\s*"(?:getUserMedia|PeerConnections|UserAgent|UserAgentData|cpuPerformance|deviceMemory|hardwareConcurrency)"\s*:'
+)
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file that begins so is a dump of this kind, by its first key."""
+    return _FIRST_KEY.match(unpacked_head(head)) is not None
+
+
+def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | Refusal]:
+    """The telemetry of one dump, for a call of each origin unless ``call_id`` names one.
+
+    Parts that are damaged come as refusals, with their path in the dump for a field.
+    """
+    dump = _load(file)
+    found, refused = pages(dump)
+    yield from refused
+    client = Client(short(dump.get("UserAgent"), 1000), dump.get("UserAgentData"))
+    zone = _zone(found)
+    for page in found:
+        yield from _Reading(page, call_id or page.call_id, client, zone).records()
+
+
+def _load(file: BinaryIO) -> dict[str, Any]:
+    text = bytearray()
+    for _, line in lines(file):
+        text += line
+        text += b"\n"
+        if len(text) > MAX_BYTES:
+            raise SourceError(f"dump is larger than {MAX_BYTES // 2**20} MiB")
+    if not text:
+        raise SourceError("file is empty")
+    try:
+        dump = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise SourceError(f"file is no webrtc-internals dump, or is cut off: it should be one JSON object: {error}") from None
+    if not isinstance(dump, dict) or not dump.keys() & {"PeerConnections", "getUserMedia"}:
+        raise SourceError("file is no webrtc-internals dump: it should be an object with PeerConnections or getUserMedia")
+    return dump
+
+
+def _zone(found: list[Page]) -> Zone | None:
+    """The zone of the computer; None where no log needs one."""
+    connections = [connection for page in found for connection in page.connections.values()]
+    logs = [
+        Log(told, statistics.span, statistics.is_truncated)
+        for connection in connections
+        if any(map(is_local, told := entries(connection))) and (statistics := Statistics.of(connection.get("stats")))
+    ]
+    return zone_of(logs) if logs else None
+
+
+class _Reading:
+    """Reads one page."""
+
+    def __init__(self, page: Page, call_id: str, client: Client, zone: Zone | None) -> None:
+        self._page = page
+        self._zone = zone
+        self._clock = zone or Zone()
+        self._trace = PageTrace()
+        self._records = PageRecords(self._trace, call_id, page.name, client)
+        self._truncated = 0
+        self._is_spread = False
+
+    def records(self) -> Iterator[Telemetry | Refusal]:
+        for entry in self._page.media:
+            name, data = request(entry)
+            self._trace.take(name, data, self._clock.instant(entry), None)
+        for key, told in self._page.connections.items():
+            yield from self._connection(key, told)
+            yield from self._records.full_blocks()
+        self._trace.finish()
+        yield from self._records.rest()
+        yield from self._warnings()
+
+    def _connection(self, key: str, told: dict[str, Any]) -> Iterator[Refusal]:
+        connection, log = self._trace.connection(key), entries(told)
+        # Not needed again, and large.
+        statistics = Statistics.of(told.pop("stats", None))
+        if not any(entry["type"] == "create" for entry in log):
+            first = [at for entry in log[:1] if (at := self._clock.instant(entry))] + statistics.ticks[:1]
+            created_at = instant(told.get("timestamp")) or min(first, default=None)
+            self._trace.take("create", configuration(told.get("rtcConfiguration")), created_at, key)
+        for entry in log:
+            name, data = event(entry["type"], entry.get("value"))
+            self._trace.take(name, data, self._clock.instant(entry), key)
+        for at, reports in statistics.results():
+            self._trace.hear("getstats", None, at, connection)
+            self._trace.measure(connection, reports, at)
+        if statistics.is_truncated and statistics.span:
+            self._truncated += 1
+            _reach_back(connection, statistics.span[0])
+        self._is_spread = self._is_spread or statistics.is_spread
+        for name in statistics.damaged:
+            path = f"PeerConnections.{clean(key)}.stats.{clean(name)}"
+            yield Refusal(0, path, "series_invalid", "should hold a list of values, and their times")
+
+    def _warnings(self) -> Iterator[Telemetry]:
+        if self._truncated:
+            told = f"Chrome keeps the last {MAX_SERIES} values of a statistic: {self._truncated} connections began before them."
+            yield self._records.warning(DataWarningKind.TRUNCATED, told)
+        if self._is_spread:
+            told = "Chrome before 117 wrote no times of its statistics: they are spread evenly, and rates are approximate."
+            yield self._records.warning(DataWarningKind.CLOCK_REPAIRED, told)
+        if self._zone is not None:
+            told = f"The dump's log tells local times without their zone: they are taken for {self._zone}."
+            yield self._records.warning(DataWarningKind.CLOCK_REPAIRED, told)
+
+
+def _reach_back(connection: Connection, first_at: float) -> None:
+    """What ran already when the statistics that are left begin, ran since it was there and the connection was."""
+    connected_at = connection.life.connected_at
+    for flow in connection.flows:
+        if flow.started_at == first_at and connected_at is not None and flow.offered_at is not None:
+            flow.started_at = min(max(connected_at, flow.offered_at), first_at)

@@ -1,0 +1,164 @@
+"""What a recording of one page tells of its peer connections: their lives, what they sent and received, and what happened.
+
+Statistics are digested as they come; only counters, events and unfinished blocks of samples are held. Who the streams belong to
+and what is heard of the page, each format says itself.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from callscope.sources.peer_connection import PeerConnection
+from callscope.sources.sample_blocks import SampleBlocks
+from callscope.sources.webrtc_counters import Reports, Rtp, Snapshot, text
+from callscope.sources.webrtc_events import Meaning, meaning
+from callscope.sources.webrtc_flows import Flow, Flows
+from callscope.sources.webrtc_series import Change, Meter, interval, limitation
+from callscope.sources.webrtc_stats import snapshot
+from callscope.vocabulary import DeviceKind, Direction, EventCategory, Media, Metric
+
+SCREEN_LABELS = ("screen:", "window:", "web-contents-media-stream:")
+
+
+class Offer(NamedTuple):
+    """A track that the other end offers, in a stream if it says so."""
+
+    kind: str
+    stream: str | None
+    at: float | None
+
+
+class Happening(NamedTuple):
+    name: str
+    meaning: Meaning
+    at: float
+    connection: "Connection | None"
+    flow: Flow | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One peer connection of the page."""
+
+    name: str
+    life: PeerConnection = field(default_factory=PeerConnection)
+    is_p2p: bool | None = None
+    """Whether media goes directly to another client. None where it is not told, or is none of the platform's own."""
+    counter: int | None = None
+    """Its number among the platform's own on this page, as the platform counts."""
+    meter: Meter = field(default_factory=Meter)
+    flows: Flows = field(default_factory=Flows)
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The statistics as they stand, where they come as differences."""
+    measured_at: float | None = None
+    tracks: dict[str, Offer] = field(default_factory=dict)
+    """The tracks that it is offered to receive, by id."""
+    added: dict[str, float] = field(default_factory=dict)
+    """When local tracks were added."""
+    peer: str | None = None
+    """Who was last heard of at the other end; in p2p, the only one."""
+    told_by_sender: dict[int, Rtp] = field(default_factory=dict)
+
+
+class Trace(ABC):
+    """Takes what was recorded in the order of its file. Times are milliseconds since the Unix epoch."""
+
+    def __init__(self) -> None:
+        self.connections: dict[str, Connection] = {}
+        self.happenings: list[Happening] = []
+        self.blocks: SampleBlocks[tuple[Connection, Flow | None]] = SampleBlocks()
+        self.devices: dict[tuple[DeviceKind, str], bool | None] = {}
+        """Microphones, cameras and speakers by kind and label, and whether they were opened, if told."""
+        self.screens: dict[str | int, bool] = {}
+        """Whether the video of a track or SSRC is a shared screen."""
+
+    def connection(self, name: str) -> Connection:
+        if name not in self.connections:
+            self.connections[name] = Connection(name)
+        return self.connections[name]
+
+    def hear(self, name: str, data: Any, at: float | None, connection: Connection | None) -> None:
+        """One event, in the words of the W3C API. Without a time, it can be placed nowhere."""
+        if at is None:
+            return
+        if connection is not None:
+            connection.life.hear(name, data, at)
+        if (told := meaning(name, data, is_of_page=connection is None)) is not None:
+            self.happenings.append(Happening(name, told, at, connection))
+
+    def see_devices(self, name: str, tracks: Any) -> None:
+        """The local tracks ``{id, kind, label}`` that getUserMedia or getDisplayMedia gave."""
+        for track in tracks if isinstance(tracks, list) else []:
+            told = track if isinstance(track, Mapping) else {}
+            label, kind = text(told.get("label")) or "", text(told.get("kind"))
+            is_screen = "DisplayMedia" in name or label.startswith(SCREEN_LABELS)
+            if kind == "video" and (track_id := text(told.get("id"))):
+                self.screens[track_id] = is_screen
+            if label and not is_screen and kind in {"audio", "video"}:
+                self.devices[DeviceKind.MICROPHONE if kind == "audio" else DeviceKind.CAMERA, label] = True
+
+    def measure(self, connection: Connection, reports: Reports, at: float | None) -> None:
+        """The whole result of one getStats call, at the time of the call. One told twice is told once."""
+        if at is None or at == connection.measured_at:
+            return
+        connection.measured_at = at
+        seen = snapshot(reports, at)
+        connection.life.path = seen.path or connection.life.path
+        connection.told_by_sender |= {rtp.ssrc: rtp for rtp in seen.told_by_sender if rtp.packets}
+        changes = connection.meter.advance(seen)
+        self._measure_path(connection, seen)
+        changed: dict[Flow, list[Change]] = {}
+        for rtp in seen.rtps:
+            flow = self.flow(connection, rtp, seen)
+            if flow is not None:
+                flow.count(rtp, at)
+                if change := changes.get((rtp.is_sent, rtp.ssrc)):
+                    changed.setdefault(flow, []).append(change)
+        for flow, flow_changes in changed.items():
+            if self.is_measured(connection, flow, flow_changes):
+                self._measure_flow(connection, flow, flow_changes, at)
+
+    @abstractmethod
+    def flow(self, connection: Connection, rtp: Rtp, seen: Snapshot) -> Flow | None:
+        """The flow that an SSRC is part of; None where it is to be passed over."""
+
+    def is_measured(self, connection: Connection, flow: Flow, changes: list[Change]) -> bool:
+        """Whether these values of a flow say anything of its quality."""
+        return True
+
+    def _measure_path(self, connection: Connection, seen: Snapshot) -> None:
+        values = [(Metric.ROUND_TRIP_TIME, Direction.BOTH, connection.meter.round_trip_ms(seen))]
+        if seen.path:
+            values.append((Metric.AVAILABLE_BITRATE, Direction.PUBLISH, seen.path.available_sent))
+            values.append((Metric.AVAILABLE_BITRATE, Direction.SUBSCRIBE, seen.path.available_received))
+        for metric, direction, value in values:
+            if value is not None:
+                self.blocks.add(((connection, None), metric, Media.CONNECTION, direction), seen.at, value)
+
+    def _measure_flow(self, connection: Connection, flow: Flow, changes: list[Change], at: float) -> None:
+        direction = Direction.PUBLISH if flow.is_sent else Direction.SUBSCRIBE
+        for metric, value in interval(changes).items():
+            way = Direction.BOTH if metric is Metric.ROUND_TRIP_TIME else direction
+            self.blocks.add(((connection, flow), metric, flow.media, way), at, value)
+        reason = limitation(changes) if flow.is_sent else None
+        if reason is not None and reason != flow.limitation:
+            flow.limitation = reason
+            told = Meaning(EventCategory.MEDIA, payload={"reason": reason})
+            self.happenings.append(Happening("qualityLimitationReason", told, at, connection, flow))
+
+    def sent_flow(self, connection: Connection, rtp: Rtp, seen: Snapshot) -> Flow:
+        """The flow of a local source, which is as old as its track's being added."""
+        flow = connection.flows.of_sent(rtp, seen)
+        flow.offered_at = flow.offered_at or connection.added.get(rtp.track or "")
+        return flow
+
+    def see_screen(self, flow: Flow, rtp: Rtp) -> Flow:
+        screen = self.screens.get(rtp.ssrc, self.screens.get(rtp.track or ""))
+        flow.is_screen = flow.is_screen if screen is None else screen
+        return flow
+
+
+def unquoted(data: Any) -> Any:
+    """Some clients quote states twice."""
+    return data[1:-1] if isinstance(data, str) and len(data) > 1 and data[0] == data[-1] == '"' else data
