@@ -48,9 +48,7 @@ def series_key(body: Body, key: Key) -> int:
 
 
 class _Builder:
-    def __init__(
-        self, records: Mapping[str, list[Body]], key: Key, heard_at: Iterable[datetime], received_at: datetime
-    ) -> None:
+    def __init__(self, records: Mapping[str, list[Body]], key: Key, heard_at: Iterable[datetime], received_at: datetime) -> None:
         self.key = key
         self.records = records
         self.catalog = Catalog(call=merged(records.get("call", ())), told={kind for kind, bodies in records.items() if bodies})
@@ -226,11 +224,12 @@ class _Builder:
         key = self.key("stream", id_)
         connection = self.catalog.connections[self.key("connection", body["connectionId"])]
         published, failed = body.get("publishedAt"), body.get("failedAt")
-        if published is None and "implied" in body:
+        totals = self._totals("streamId", id_)
+        # What was counted was published, although Azure's diagnostics do not say when.
+        if published is None and failed is None and ("implied" in body or totals):
             published = connection.connected_at
         end = body.get("unpublishedAt") or (failed if published is not None else None)
         ended = _earliest(end, connection.disconnected_at) if published is not None else None
-        totals = self._totals("streamId", id_)
         media = {entry["media"] for entry in totals}
         self.catalog.streams[key] = Stream(
             stream_key=key,

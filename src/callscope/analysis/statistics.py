@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from callscope.analysis.rows import Attempt, Connection, Participant, Stream, Subscriber
@@ -113,7 +113,9 @@ def call_type(stretch: Stretch, published: Sequence[Stream], subscribed: Sequenc
 
 def most_at_once(intervals: Iterable[Interval]) -> int:
     """The greatest number of intervals that overlap; one that ends when another starts does not overlap it."""
-    steps = sorted((instant, change) for start, end in intervals for instant, change in ((start, 1), (end, -1)))
+    # What began and ended at once was there for an instant.
+    lasting = ((start, max(end, start + timedelta.resolution)) for start, end in intervals)
+    steps = sorted((instant, change) for start, end in lasting for instant, change in ((start, 1), (end, -1)))
     most = current = 0
     for _, change in steps:
         current += change

@@ -1,5 +1,7 @@
 """GraphQL over HTTP: from a request to the operation's bytes, by the rules of the GraphQL-over-HTTP specification."""
 
+import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +13,14 @@ from starlette.responses import Response
 from callscope.api.inspections import Inspections
 from callscope.api.keys import Grant, Keyring, Scope
 from callscope.api.persisted import PersistedDocuments
-from callscope.api.unavailability import database_errors
+from callscope.api.unavailability import INTERNAL, database_errors
 from callscope.query.cost import COST_LIMIT
 from callscope.query.errors import ErrorCode, RequestError
 from callscope.query.operation import Engine, Operation
 from callscope.query.parameters import Reader
 from callscope.storage.pool import Pool
+
+log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_000_000
 HEADERS = {"cache-control": "private, no-cache", "vary": "Accept, Authorization"}
@@ -65,6 +69,9 @@ class GraphQLEndpoint:
             return _refused(error, media_type)
         except ClientDisconnect:
             return Response(status_code=400)
+        except Exception:
+            log.exception("a request failed")
+            return _refused(RequestError(ErrorCode.INTERNAL, INTERNAL), media_type)
 
     async def _body(self, request: Request) -> bytes:
         with database_errors():
@@ -87,7 +94,9 @@ class GraphQLEndpoint:
         reader = Reader(grant.project_id, grant.key_id)
         with database_errors():
             answer = await self._pool.read(lambda connection: plan.run(connection, reader, variables))
-        await self._inspections.note(reader, answer.found)
+        with suppress(RequestError), database_errors():
+            # What was read stands, whether it can be noted or not.
+            await self._inspections.note(reader, answer.found)
         return b'{"data":%b,"extensions":{"cost":{"requested":%d,"limit":%d}}}' % (answer.data, cost, COST_LIMIT)
 
 

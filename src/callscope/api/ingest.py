@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, cast
 
 import asyncpg
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from callscope.api.keys import Grant, Keyring, Scope
@@ -51,6 +51,9 @@ class IngestEndpoint:
                 receipt = await self._receive(request, source, await self._grant(request))
         except RequestError as error:
             return _refused(error)
+        except ClientDisconnect:
+            # Nobody is left to answer, and nothing was stored.
+            return Response(status_code=400)
         self._changed()
         return _json(receipt.as_json(), 400 if receipt.refused and not receipt.accepted else 200)
 

@@ -1,4 +1,4 @@
-"""Which calls a key opened last: written at most once a minute for each, so that reading stays reading."""
+"""Which calls a key opened last. Asking again for the last one is noted once a minute, so that reading stays reading."""
 
 import logging
 import time
@@ -28,7 +28,7 @@ class Inspections:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._noted: OrderedDict[tuple[Reader, int], float] = OrderedDict()
+        self._noted: OrderedDict[Reader, tuple[int, float]] = OrderedDict()
 
     async def note(self, reader: Reader, found: list[tuple[str, dict[str, Any]]]) -> None:
         for name, arguments in found:
@@ -37,7 +37,8 @@ class Inspections:
 
     async def _note(self, reader: Reader, call_key: int) -> None:
         now = time.monotonic()
-        if self._noted.get((reader, call_key), 0) > now:
+        last, until = self._noted.get(reader, (None, 0.0))
+        if last == call_key and until > now:
             return
         try:
             async with self._pool.connection() as connection:
@@ -46,8 +47,8 @@ class Inspections:
             # The answer is more than the note of it.
             log.warning("a call's inspection was not noted: %r", error)
             return
-        self._noted[reader, call_key] = now + AGAIN_SECONDS
-        self._noted.move_to_end((reader, call_key))
+        self._noted[reader] = (call_key, now + AGAIN_SECONDS)
+        self._noted.move_to_end(reader)
         if len(self._noted) > CAPACITY:
             self._noted.popitem(last=False)
 

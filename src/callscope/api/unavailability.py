@@ -10,6 +10,7 @@ from callscope.query.errors import ErrorCode, RequestError
 
 log = logging.getLogger(__name__)
 
+INTERNAL = "An internal error occurred; it has been logged."
 GONE = (
     OSError,
     TimeoutError,
@@ -35,4 +36,4 @@ def database_errors() -> Iterator[None]:
         raise RequestError(ErrorCode.OVERLOADED, "The database does not answer just now: try again in a moment.") from error
     except asyncpg.PostgresError as error:
         log.exception("a statement failed")
-        raise RequestError(ErrorCode.INTERNAL, "An internal error occurred; it has been logged.") from error
+        raise RequestError(ErrorCode.INTERNAL, INTERNAL) from error

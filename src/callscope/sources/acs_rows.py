@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 
 from callscope.sources import Refusal, SourceError
-from callscope.sources.lines import BYTE_ORDER_MARK, CHUNK, MAX_LINE_BYTES, _Chunks, _unpacked, lines
+from callscope.sources.lines import BYTE_ORDER_MARK, CHUNK, MAX_LINE_BYTES, Chunks, unpacked, lines
 
 HEAD = 4096
 UTC_MARK = re.compile(r"\s*\[UTC\]$", re.IGNORECASE)
@@ -35,7 +35,7 @@ class Told(NamedTuple):
 
 def rows(file: BinaryIO) -> Iterator[Told | Refusal]:
     """The rows of a file in order. Raises SourceError where no further row can be told from the next."""
-    reader = _reader(_unpacked(file))
+    reader = _reader(unpacked(file))
     head = reader.read(HEAD)
     whole = _reader(chain([head], iter(lambda: reader.read(CHUNK), b"")))
     text = head.removeprefix(BYTE_ORDER_MARK).lstrip()
@@ -60,7 +60,7 @@ def first_row(text: str) -> Mapping[str, Any] | None:
 
 
 def _reader(chunks: Iterator[bytes]) -> io.BufferedReader:
-    return io.BufferedReader(_Chunks(chunks), CHUNK)
+    return io.BufferedReader(Chunks(chunks), CHUNK)
 
 
 def _is_line(text: bytes) -> bool:

@@ -19,7 +19,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Every line that is not blank, without its end, with its number from 1. Gzip is unpacked on the way."""
-    with io.BufferedReader(_Chunks(_unpacked(file)), CHUNK) as reader:
+    with io.BufferedReader(Chunks(unpacked(file)), CHUNK) as reader:
         number = 0
         while line := reader.readline(MAX_LINE_BYTES + 1):
             number += 1
@@ -41,7 +41,7 @@ def unpacked_head(head: bytes) -> bytes:
     return head.removeprefix(BYTE_ORDER_MARK).lstrip()
 
 
-def _unpacked(file: BinaryIO) -> Iterator[bytes]:
+def unpacked(file: BinaryIO) -> Iterator[bytes]:
     # The magic number may be split over two short reads of a pipe.
     first = file.read(CHUNK)
     while 0 < len(first) < len(GZIP_MAGIC) and (more := file.read(CHUNK)):
@@ -82,7 +82,7 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise SourceError("file is gzip that ends in the middle")
 
 
-class _Chunks(io.RawIOBase):
+class Chunks(io.RawIOBase):
     """A raw stream over an iterator of bytes, so that the standard buffered reader can split it into lines."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
