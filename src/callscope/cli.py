@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from callscope import __version__
 from callscope.commands import CommandError, data, keys, schema, server
@@ -91,9 +91,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(result: Coroutine[Any, Any, int | None]) -> int | None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop is not None else None) as runner:
-        return runner.run(result)
+        return runner.run(_stoppable(result))
+
+
+async def _stoppable(result: Coroutine[Any, Any, int | None]) -> int | None:
+    """What a verb does; SIGTERM cancels it, as Ctrl-C does, and is no failure.
+
+    It must not raise an exception wherever it comes: in the middle of the database's protocol that would hang for good.
+    """
+    loop, task = asyncio.get_running_loop(), cast("asyncio.Task[Any]", asyncio.current_task())
+    is_stopped = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        loop.call_soon_threadsafe(task.cancel)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        return await result
+    except asyncio.CancelledError:
+        if not is_stopped:
+            raise
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, _stop)
 
 
 def _stop(number: int, frame: object) -> NoReturn:
-    """SIGTERM unwinds like an error, so that everything that was started is stopped."""
+    """SIGTERM unwinds like an error where nothing runs asynchronously."""
     raise SystemExit(0)

@@ -48,7 +48,7 @@ async def settle_pending(
     failures: dict[tuple[int, int], Exception] = {}
     while True:
         pending = [tuple(row) for row in await connection.fetch(PENDING_CALLS, project_id, BATCH + len(failures))]
-        done = 0
+        done, known = 0, len(failures)
         for call in pending:
             if call in failures:
                 continue
@@ -61,7 +61,7 @@ async def settle_pending(
                 failures[call] = error
             settled()
         count += done
-        if not done:
+        if not done and len(failures) == known:
             if failures:
                 raise next(iter(failures.values()))
             return count

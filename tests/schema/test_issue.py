@@ -89,7 +89,7 @@ async def test_an_issue_ends_when_its_participant_succeeds(told):
         ("severities: [CRITICAL]", 2),
         ("isRecovered: true", 3),
         ("isRecovered: false", 2),
-        ('to: "2026-05-04T10:00:22Z"', 3),
+        ('to: "2026-05-04T10:00:23Z"', 3),
         ('from: "2026-05-04T10:02:00Z"', 4),
         ("attributions: [UNKNOWN]", 5),
         ("attributions: [SERVER]", 0),

@@ -97,9 +97,9 @@ class Outcome:
             self.refuse(file, refusal)
 
     def refuse(self, file: Path, refusal: Refusal) -> None:
-        # A name may hold bytes that are no text.
-        self.refused.append({"file": os.fsencode(file).decode(errors="replace"), **asdict(refusal)})
-        at = f"{file}:{refusal.line}" if refusal.line else str(file)
+        name = os.fsencode(file).decode(errors="replace")  # which may hold bytes that are no text
+        self.refused.append({"file": name, **asdict(refusal)})
+        at = f"{name}:{refusal.line}" if refusal.line else name
         named = f"{refusal.field}: " if refusal.field else ""
         sys.stderr.write(f"callscope: {at}: {named}{refusal.reason}\n")
 

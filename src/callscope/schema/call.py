@@ -9,14 +9,16 @@ from callscope.schema.inspectable import Inspectable
 from callscope.schema.meeting import Meeting, meetings
 from callscope.schema.node import Node, Page, table
 from callscope.schema.participant import Participant
-from callscope.schema.scalars import OrderDirection
+from callscope.schema.scalars import OrderDirection, described
 from callscope.vocabulary import CallState, CallType, IssueKind, MediaMode, Platform, Term
 
 _STATE = "case when {row}.live_until > now() then 'LIVE' else 'ENDED' end"
 
 
-@strawberry.enum(description="What calls can be ordered by.")
+@described
 class CallOrderField(Term):
+    """What calls can be ordered by."""
+
     STARTED_AT = "STARTED_AT", "Start."
     LAST_ACTIVE_AT = "LAST_ACTIVE_AT", "Last instant that telemetry tells of."
     DURATION = "DURATION", "Duration."

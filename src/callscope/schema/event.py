@@ -9,14 +9,16 @@ from strawberry.scalars import JSON
 from callscope.query.bindings import Order, column, many, narrow, one
 from callscope.schema.node import Node, table
 from callscope.schema.references import CallRef, ConnectionRef, MeetingRef, ParticipantRef, StreamRef
-from callscope.schema.scalars import OrderDirection
+from callscope.schema.scalars import OrderDirection, described
 from callscope.vocabulary import EventCategory, Outcome, Severity, Term
 
 _TEXT = "lower(concat_ws(' ', {row}.name, {row}.message, {row}.payload::text))"
 
 
-@strawberry.enum(description="What events can be ordered by.")
+@described
 class EventOrderField(Term):
+    """What events can be ordered by."""
+
     AT = "AT", "When it happened."
 
 

@@ -15,15 +15,17 @@ from callscope.schema.metric_series import MetricSeries, metric_series
 from callscope.schema.node import Node, Page, table
 from callscope.schema.participant import Participant, participants
 from callscope.schema.references import CallRef
-from callscope.schema.scalars import OrderDirection
+from callscope.schema.scalars import OrderDirection, described
 from callscope.schema.stream import Stream, streams
 from callscope.vocabulary import CallType, Term
 
 _OWN = "{row}.call_key = {parent}.call_key and {row}.meeting_number = {parent}.number"
 
 
-@strawberry.enum(description="What meetings can be ordered by.")
+@described
 class MeetingOrderField(Term):
+    """What meetings can be ordered by."""
+
     STARTED_AT = "STARTED_AT", "Start."
     DURATION = "DURATION", "Duration."
     PARTICIPANT_COUNT = "PARTICIPANT_COUNT", "Number of participants."

@@ -49,7 +49,7 @@ _STARTS = "generate_series(grid.started_at, grid.last, grid.width)"
 # The end of the range belongs to its last bucket.
 _BUCKET = "least(date_bin(grid.width, sample.at, grid.started_at), grid.last)"
 _TIMES = """
-    array(select date_part('epoch', grid.started_at) * 1000 + number * grid.step * 1000
+    array(select date_part('epoch', grid.started_at) * 1000 + round(number * grid.step * 1000)
         from generate_series(0, grid.buckets - 1) as number) as times
 """
 _IN_RANGE = """
@@ -70,7 +70,8 @@ _DENSE = """
     select array_agg(average) as averages, array_agg(minimum) as minimums, array_agg(maximum) as maximums,
         array_agg(coalesce(sample_count, 0)) as counts
     from (
-        select filled.* from STARTS as bucket left join (FILLED) filled using (bucket) order by bucket
+        select filled.average, filled.minimum, filled.maximum, filled.sample_count
+        from STARTS as bucket left join (FILLED) filled using (bucket) order by bucket
     ) ordered where CONDITION
 """
 

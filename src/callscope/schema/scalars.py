@@ -1,12 +1,18 @@
 """The scalars and the shared enums, as Strawberry knows them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 
 from callscope import vocabulary
+
+T = TypeVar("T", bound=Enum)
+
+# asyncpg takes the very first and the very last instant of Python's calendar for infinite ones.
+FIRST = datetime.min.replace(tzinfo=UTC) + timedelta.resolution
+LAST = datetime.max.replace(tzinfo=UTC) - timedelta.resolution
 
 
 def parse_instant(value: Any) -> datetime:
@@ -19,7 +25,7 @@ def parse_instant(value: Any) -> datetime:
     if instant.tzinfo is None:
         raise ValueError(f"DateTime should name its offset from UTC, for example end in Z, unlike {value[:40]!r}.")
     try:
-        return instant.astimezone(UTC)
+        return min(max(instant.astimezone(UTC), FIRST), LAST)
     except OverflowError:
         raise ValueError(f"DateTime should lie in the years 1 to 9999 of UTC, unlike {value[:40]!r}.") from None
 
@@ -32,18 +38,22 @@ DATE_TIME = strawberry.scalar(
 )
 
 
-def _enum(term: type[Enum]) -> None:
+def described(term: type[T]) -> type[T]:
+    """A vocabulary as an enum of the schema, with the descriptions of its values."""
     made: Any = strawberry.enum(term, description=term.__doc__)
     for value in made.__strawberry_definition__.values:
         value.description = made(value.value).description
+    return term
 
 
 for _term in vars(vocabulary).values():
     if isinstance(_term, type) and issubclass(_term, vocabulary.Term) and _term is not vocabulary.Term:
-        _enum(_term)
+        described(_term)
 
 
-@strawberry.enum(description="The way a list runs.")
+@described
 class OrderDirection(vocabulary.Term):
+    """The way a list runs."""
+
     ASC = "ASC", "Smallest, earliest or first in the alphabet first."
     DESC = "DESC", "Largest, latest or last in the alphabet first."

@@ -1,0 +1,73 @@
+"""The command on a database of its own, and one demo for all tests that need a real one."""
+
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from tests.commands.command import Demo, Result, call, demo_on, leftovers, wait_until
+from tests.conftest import new_database
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch, tmp_path) -> Iterator[None]:
+    """No setting of the caller's; a data folder that is not the user's; and SIGTERM as it was before."""
+    for name in ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "HOST", "PORT", "POOL_SIZE"):
+        monkeypatch.delenv(f"CALLSCOPE_{name}", raising=False)
+    monkeypatch.setenv("CALLSCOPE_DATA_DIR", str(tmp_path / "data"))
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def run(capsys) -> Run:
+    """Runs the command in this process."""
+
+    def run(*words: object) -> Result:
+        capsys.readouterr()
+        status = call(*words)
+        out, err = capsys.readouterr()
+        return Result(status, out, err)
+
+    return run
+
+
+@pytest.fixture
+async def database(servers, migrated, monkeypatch) -> AsyncIterator[str]:
+    """A fresh, migrated database that the command works on."""
+    async with new_database(servers, template=migrated) as url:
+        monkeypatch.setenv("CALLSCOPE_DATABASE_URL", url)
+        monkeypatch.setenv("CALLSCOPE_REDIS_URL", servers.redis_url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def demo_after_broken_starts(new_data_dir) -> Iterator[Demo]:
+    """A demo on a folder where two starts were killed: while PostgreSQL made its data folder, and while calls were filled in.
+
+    Two more were told to stop while they filled calls in. All tests that use it prove that none of them left anything in the way.
+    """
+    with demo_on(new_data_dir()) as demo:
+        demo.launch()
+        wait_until((demo.data_dir / "postgres").exists)
+        demo.end(signal.SIGKILL)
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+            demo.launch()
+            kept = demo.data_dir / "demo.key"
+            wait_until(kept.exists)
+            time.sleep(0.2)
+            status = demo.end(number)
+            kept.unlink()
+            demo.broken_starts[number] = (status, leftovers(demo.data_dir), demo.output)
+        yield demo
+
+
+@pytest.fixture
+def demo(demo_after_broken_starts) -> Demo:
+    """The demo, running."""
+    assert demo_after_broken_starts.client
+    return demo_after_broken_starts

@@ -1,0 +1,343 @@
+"""``migrate``, ``import``, ``simulate`` and ``settle``."""
+
+import gzip
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from callscope.commands import data
+from callscope.sources.lines import MAX_LINE_BYTES
+from tests.commands.command import PROGRAM, call, environment, fetch
+from tests.commands.dumps import BAD, BRIDGE, GOOD, LAST, dump
+
+STORED = """
+select 'record', count(*) from live.record union all select 'event', count(*) from live.event
+union all select 'sample', count(*) from live.metric_sample union all select 'change', count(*) from live.call_change
+union all select 'call', count(*) from live.call
+"""
+
+
+def stored(database: str) -> dict[str, int]:
+    return dict(fetch(database, STORED))
+
+
+@pytest.fixture
+def good(tmp_path) -> Path:
+    path = tmp_path / "good"
+    path.write_bytes(GOOD)
+    return path
+
+
+def made(folder: Path, content: bytes) -> Path:
+    path = folder / "bad"
+    path.write_bytes(content)
+    return path
+
+
+# import: what is good
+
+
+def test_a_dump_becomes_a_call(run, database, good):
+    done = run("import", "--source", "rtcstats", "--json", good)
+    assert done.status == 0
+    assert done.err == ""
+    assert done.json.keys() == {"calls", "accepted", "refused"}
+    assert done.json["calls"] == ["standup"]
+    assert done.json["accepted"] > 5
+    assert done.json["refused"] == []
+    assert fetch(database, "select call_id, participant_count from live.call") == [("standup", 1)]
+
+
+@pytest.mark.parametrize(
+    "content", [GOOD, gzip.compress(GOOD), b"\xef\xbb\xbf" + GOOD, GOOD.replace(b"\n", b"\r\n"), GOOD.strip()]
+)
+def test_a_file_says_of_which_source_it_is_packed_or_not(run, database, tmp_path, content):
+    assert run("import", "--json", made(tmp_path, content)).json["calls"] == ["standup"]
+
+
+def test_a_repeated_import_stores_nothing_twice(run, database, good):
+    first = run("import", good)
+    before = stored(database)
+    assert run("import", good) == first
+    assert stored(database) == before
+
+
+def test_a_file_can_be_given_to_another_call(run, database, good):
+    assert run("import", "--json", "--call", "Mine", good).json["calls"] == ["Mine"]
+    assert fetch(database, "select call_id from live.call") == [("Mine",)]
+
+
+def test_several_dumps_of_one_conference_become_one_call(run, database, good, tmp_path):
+    other = made(tmp_path, dump(endpointId="bob2bob2", displayName="Bob"))
+    assert run("import", "--json", good, other).json["calls"] == ["standup"]
+    assert fetch(database, "select call_id, participant_count from live.call") == [("standup", 2)]
+
+
+def test_telemetry_of_our_own_is_imported_too(run, database, tmp_path):
+    rows = [
+        {"type": "participant", "callId": "told", "participantId": "ada"},
+        {"type": "participant", "callId": "told", "participantId": 1},
+        {"type": "connection", "callId": "told", "connectionId": "c1", "participantId": "ada", "connectedAt": 1767603600000},
+    ]
+    file = made(tmp_path, b"\n".join(json.dumps(row).encode() for row in rows))
+    done = run("import", "--json", file)
+    assert done.status == 1
+    assert (done.json["calls"], done.json["accepted"]) == (["told"], 2)
+    (refusal,) = done.json["refused"]
+    assert (refusal["file"], refusal["line"], refusal["field"]) == (str(file), 2, "participantId")
+    assert done.err == f"callscope: {file}:2: participantId: {refusal['reason']}\n"
+    assert stored(database)["call"] == 1
+
+
+def test_a_pipe_can_be_imported(run, database):
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as file:
+        file.write(GOOD)
+    try:
+        assert run("import", "--json", f"/dev/fd/{reader}").json["calls"] == ["standup"]
+    finally:
+        os.close(reader)
+
+
+def test_an_import_goes_to_its_project(run, database, good):
+    run("import", "--project", "mine", good)
+    assert fetch(database, "select project.name, call_id from live.call join callscope.project using (project_id)") == [
+        ("mine", "standup")
+    ]
+
+
+def test_in_words_it_says_how_much_was_imported(run, database, good):
+    done = run("import", good)
+    assert done.out.endswith("records of 1 calls imported, 0 refused\n")
+    assert done.err == ""
+
+
+# import: what is bad
+
+
+def the_refusal(done, file, database) -> dict:
+    """The one refusal of a file beside which a good one was imported; of the bad one nothing is stored."""
+    assert done.status == 1
+    assert done.json["calls"] == ["standup"]
+    assert fetch(database, "select call_id from live.call") == [("standup",)]
+    (refusal,) = done.json["refused"]
+    at = f"{file}:{refusal['line']}" if refusal["line"] else str(file)
+    assert done.err == f"callscope: {at}: {refusal['reason']}\n"
+    assert refusal.keys() == {"file", "line", "field", "code", "reason"}
+    assert (refusal["file"], refusal["field"]) == (str(file), None)
+    return refusal
+
+
+@pytest.mark.parametrize("fault", BAD)
+@pytest.mark.parametrize("source", [[], ["--source", "rtcstats"]])
+def test_a_bad_file_is_refused_whole_and_the_others_are_imported(run, database, good, tmp_path, fault, source):
+    content, line, word = BAD[fault]
+    content = content.replace(b'"Standup"', b'"Other"')
+    file = made(tmp_path, content)
+    refusal = the_refusal(run("import", "--json", *source, file, good), file, database)
+    assert refusal["line"] == line
+    assert word in refusal["reason"] or source
+    assert refusal["code"] == "source_invalid"
+
+
+def test_nothing_of_a_bad_file_is_stored_although_its_beginning_is_good(run, database, good, tmp_path):
+    run("import", good)
+    before = stored(database)
+    bad = dump(endpointId="bob2bob2", displayName="Bob") * 2000 + b'["cut'
+    done = run("import", "--json", "--call", "half", made(tmp_path, bad))
+    assert (done.json["calls"], done.json["accepted"]) == ([], 0)
+    assert done.json["refused"][0]["line"] == 2000 * LAST + 1
+    assert stored(database) == before
+
+
+def test_a_line_beyond_all_reason_is_refused_by_its_number(run, database, good, tmp_path):
+    file = tmp_path / "long"
+    with file.open("wb") as opened:
+        opened.write(GOOD.replace(b'"Standup"', b'"Other"') + b'["a", null, "')
+        opened.seek(MAX_LINE_BYTES + 4_000_000)
+        opened.write(b'", 1]\n')
+    refusal = the_refusal(run("import", "--json", file, good), file, database)
+    assert refusal["line"] == LAST + 1
+    assert "longer than 16 MiB" in refusal["reason"]
+
+
+def test_the_dump_of_a_server_component_is_named_as_one(run, database, tmp_path, good):
+    file = made(tmp_path, BRIDGE * 3)
+    refusal = the_refusal(run("import", "--source", "rtcstats", "--json", file, good), file, database)
+    assert refusal["line"] == 1
+    assert "server component" in refusal["reason"]
+
+
+@pytest.mark.parametrize(("name", "reason"), [("", "Is a directory"), ("none", "No such file"), ("n" * 5000, "name too long")])
+def test_what_cannot_be_read_is_told_by_its_name(run, database, good, tmp_path, name, reason):
+    file = tmp_path / name
+    refusal = the_refusal(run("import", "--json", file, good), file, database)
+    assert reason in refusal["reason"]
+    assert (refusal["line"], refusal["code"]) == (0, "unreadable")
+
+
+@pytest.fixture
+def closed(tmp_path, monkeypatch) -> Path:
+    """A file that may not be read, not even by root."""
+    path = tmp_path / "closed"
+    path.write_bytes(GOOD)
+    path.chmod(0)
+    if os.geteuid() == 0:
+        opened = Path.open
+
+        def open_others(file, *words, **options):
+            if file == path:
+                raise PermissionError(13, "Permission denied", str(file))
+            return opened(file, *words, **options)
+
+        monkeypatch.setattr(Path, "open", open_others)
+    return path
+
+
+def test_a_file_that_may_not_be_read_is_told_by_its_name(run, database, good, closed):
+    assert the_refusal(run("import", "--json", closed, good), closed, database)["reason"] == "Permission denied"
+
+
+def test_every_bad_file_has_its_own_refusal(run, database, good, tmp_path):
+    files = []
+    for number, fault in enumerate(BAD):
+        files.append(tmp_path / f"bad{number}")
+        files[-1].write_bytes(BAD[fault][0])
+    done = run("import", "--json", *files, good)
+    assert [refusal["file"] for refusal in done.json["refused"]] == [str(file) for file in files]
+    assert done.err.count("\n") == len(files)
+    assert done.json["calls"] == ["standup"]
+
+
+def test_a_name_that_is_no_text_is_told_all_the_same(run, database, tmp_path):
+    file = tmp_path / os.fsdecode(b"bad\xff")
+    done = run("import", "--json", file)
+    assert done.status == 1
+    assert done.json["refused"][0]["file"] == str(tmp_path / "bad\ufffd")
+
+
+def test_nothing_of_a_failed_import_waits_to_be_settled(run, database, tmp_path):
+    run("import", made(tmp_path, GOOD[:-20]))
+    assert stored(database) == {"record": 0, "event": 0, "sample": 0, "change": 0, "call": 0}
+
+
+# import: beside a running server
+
+
+def test_an_import_joins_a_running_demo_and_shows_there(run, demo, good, tmp_path):
+    other = made(tmp_path, GOOD[:-20])
+    done = run("import", "--data-dir", demo.data_dir, "--json", "--call", "joined", good, other)
+    assert (done.status, done.json["calls"]) == (1, ["joined"])
+    call = demo.client.ask('{ call(callId: "joined") { participants { nodes { displayName } } freshness { isSettled } } }')
+    assert call == {"call": {"participants": {"nodes": [{"displayName": "Ada"}]}, "freshness": {"isSettled": True}}}
+
+
+def test_an_import_as_a_process_prints_json_and_fails_by_its_status(demo, good, tmp_path):
+    bad = made(tmp_path, b"no dump")
+    command = [PROGRAM, "import", "--json", "--call", "process", good, bad]
+    settings = environment(CALLSCOPE_DATA_DIR=demo.data_dir)
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["calls"] == ["process"]
+    assert done.stderr.startswith(f"callscope: {bad}:1: ")
+
+
+# Progress
+
+
+def on_a_terminal(monkeypatch, *words: object) -> str:
+    """Run the command where standard error is a terminal; what it showed there."""
+    monkeypatch.setenv("TERM", "xterm")
+    above, below = pty.openpty()
+    shown = bytearray()
+
+    def look() -> None:
+        # Linux says that a terminal has ended by an error.
+        with suppress(OSError):
+            while part := os.read(above, 10_000):
+                shown.extend(part)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    with os.fdopen(below, "w") as file, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", file)
+        assert call(*words) == 0
+    looking.join()
+    os.close(above)
+    return shown.decode()
+
+
+def test_long_work_shows_progress_on_a_terminal(monkeypatch, database, good):
+    assert "Importing" in on_a_terminal(monkeypatch, "import", good)
+    shown = on_a_terminal(monkeypatch, "simulate", "--minutes", "0.2")
+    assert "Simulating calls" in shown
+    assert "Settling calls" in shown
+
+
+def test_elsewhere_there_is_no_progress_but_only_what_is_said(run, database, good):
+    assert run("import", good).err == ""
+    assert run("simulate", "--minutes", "0.2").err == ""
+
+
+# simulate, settle, migrate
+
+
+def test_simulate_makes_one_call_with_what_it_is_told(run, database):
+    done = run("simulate", "--participants", "3", "--subscribers", "2", "--minutes", "0.5", "--seed", "7")
+    assert done.status == 0
+    assert done.out.startswith("1 calls simulated, ")
+    rows = fetch(database, "select call_id, participant_count, round(duration_seconds) from live.call")
+    assert rows == [("simulated-7-3-2", 5, 30.0)]
+
+
+def test_simulate_makes_many_calls(run, database):
+    assert run("simulate", "--calls", "3").out.startswith("3 calls simulated, ")
+    assert len(fetch(database, "select from live.call where revision > 0")) == 3
+    assert run("simulate", "--calls", "0").out == "0 calls simulated, 0 records\n"
+
+
+def test_settle_derives_what_nobody_has_settled(run, database):
+    fetch(
+        database,
+        "with made as (insert into callscope.project (name) values ('p') returning project_id) "
+        "insert into live.call_change (project_id, call_key, series_keys) select project_id, 1, '{}' from made",
+    )
+    fetch(
+        database,
+        "insert into live.record (project_id, call_key, record_key, kind, body) "
+        """select project_id, 1, 1, 'call', '{"callId": "left"}' from callscope.project""",
+    )
+    assert run("settle").out == "1 calls settled\n"
+    assert fetch(database, "select call_id from live.call") == [("left",)]
+    assert run("settle").out == "0 calls settled\n"
+
+
+def test_settling_waits_for_calls_that_another_process_is_at(run, database, monkeypatch):
+    """Until nothing is left; the other one is played by a first round that settles nothing."""
+    fetch(
+        database,
+        "with made as (insert into callscope.project (name) values ('p') returning project_id), "
+        "told as (insert into live.record (project_id, call_key, record_key, kind, body) "
+        """select project_id, 1, 1, 'call', '{"callId": "busy"}' from made) """
+        "insert into live.call_change (project_id, call_key, series_keys) select project_id, 1, '{}' from made",
+    )
+    settle, rounds = data.settle_pending, []
+
+    async def later(*words, **rest):
+        rounds.append(1)
+        return await settle(*words, **rest) if len(rounds) > 1 else 0
+
+    monkeypatch.setattr(data, "settle_pending", later)
+    assert run("settle").out == "1 calls settled\n"
+    assert len(rounds) == 2
+
+
+def test_migrate_joins_the_servers_of_a_data_folder(run, demo):
+    assert run("migrate", "--data-dir", demo.data_dir).out == "the database is up to date\n"

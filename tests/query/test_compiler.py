@@ -1,0 +1,103 @@
+"""One statement per root field, and the project in each place that a statement names a table."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from graphql import get_named_type
+
+from callscope.schema.root import CORE_SCHEMA, LIVE_TABLES, engine
+from callscope.storage.pool import Pool
+from tests.inspector import Inspector
+from tests.query.documents import LISTS, ROOTS, asked
+from tests.query.operations import Material, material
+from tests.query.oracle import check_shape
+from tests.query.statements import compiled, tables, unnarrowed, unused
+
+
+@pytest.fixture(scope="module")
+async def stored(filled: Inspector) -> Material:
+    return await material(filled)
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the server runs, from here on."""
+    seen: list[str] = []
+    plain = Pool.connection
+
+    @asynccontextmanager
+    async def logged(self: Pool):
+        async with plain(self) as connection:
+            with connection.query_logger(lambda record: seen.append(record.query)):
+                yield connection
+                await asyncio.sleep(0)  # asyncpg tells its loggers from the event loop
+
+    monkeypatch.setattr(Pool, "connection", logged)
+    return seen
+
+
+@pytest.mark.parametrize("name", ROOTS)
+async def test_a_root_field_is_one_statement_whatever_is_beneath(
+    filled: Inspector, stored: Material, statements: list[str], name: str
+) -> None:
+    text = f"{{ {asked(name, stored)} }}"
+    check_shape(text, {}, await filled.query(text))  # for the first time: asyncpg asks for types, the server notes who read
+    statements.clear()
+    await filled.query(text)
+    assert len(statements) == 1
+
+
+async def test_a_request_is_as_many_statements_as_it_has_root_fields(
+    filled: Inspector, stored: Material, statements: list[str]
+) -> None:
+    await filled.query(
+        "{ __typename project { id } calls { totalCount } again: project { name } __schema { queryType { name } } }"
+    )
+    assert len(statements) == 3
+    await filled.query("{ __typename }")
+    assert len(statements) == 3
+
+
+@pytest.mark.parametrize("name", ROOTS)
+async def test_every_table_in_a_statement_is_narrowed_to_the_project(stored: Material, name: str) -> None:
+    (statement,) = compiled(engine(), f"{{ {asked(name, stored)} }}", {})
+    assert tables(statement.sql)
+    assert unnarrowed(statement.sql) == []
+    assert unused(statement) == set()
+
+
+FILTERED = [
+    (type_name, name, field)
+    for type_name, name in LISTS
+    for field in getattr(get_named_type(CORE_SCHEMA.type_map[type_name].fields[name].args["filter"].type), "fields", {})
+]
+VALUES = {"Boolean": True, "DateTime": "2026-01-01T00:00:00Z", "Int": 1, "Float": 1, "String": "a"}
+
+
+def test_every_filter_narrows_the_tables_that_it_names_to_the_project() -> None:
+    compiler, seen = engine(), set()
+    for type_name, name, field in FILTERED:
+        filter_type = get_named_type(CORE_SCHEMA.type_map[type_name].fields[name].args["filter"].type)
+        listed = f"{name}(filter: $filter) {{ totalCount nodes {{ id }} pageInfo {{ hasNextPage }} }}"
+        tag, keys = next(
+            ((tag, table.keys) for tag, (type_, table) in compiler.nodes.items() if type_.name == type_name), ("", ())
+        )
+        inside = f'node(id: "{"_".join([tag, *"1" * len(keys)])}") {{ ... on {type_name} {{ {listed} }} }}' if tag else listed
+        given = {field: VALUES.get(str(filter_type.fields[field].type), [])}
+        for statement in compiled(compiler, f"query($filter: {filter_type.name}) {{ {inside} }}", {"filter": given}):
+            assert unnarrowed(statement.sql) == []
+            seen.update(tables(statement.sql))
+    assert seen <= set(LIVE_TABLES)
+    assert len(seen) > 8
+
+
+def test_the_check_of_statements_sees_what_is_not_narrowed() -> None:
+    assert unnarrowed("select from live.call t0 where t0.project_id = $1 and true") == []
+    assert unnarrowed("select from live.call t0 where t0.call_key = 1")
+    assert unnarrowed("select from live.call t0 where t0.project_id = $1 or true")
+    assert unnarrowed("select from live.call t0 where t0.project_id = $12")
+    assert unnarrowed("select from live.call t0 where exists (select from live.stream t1 where t0.project_id = $1)")
+    assert unnarrowed("select from live.call t0 where t0.id = 'and t0.project_id = $1'")
+    assert unnarrowed("select from (select * from live.call) own")
+    assert unnarrowed("select from (select * from live.call where project_id = $1) own") == []

@@ -1,0 +1,130 @@
+"""Migrations are applied once, in order, by one process at a time."""
+
+import asyncio
+
+import pytest
+
+from callscope.storage import migrations
+from callscope.storage.migrations import Migration, MigrationError, applied, migrate, pending
+from callscope.storage.pool import connect
+
+SLOW = Migration(1, "slow", "create table once (n integer); select pg_sleep(0.2)")
+LOG = Migration(2, "log", "insert into once values (1)")
+
+
+@pytest.fixture
+async def connection(database_url):
+    connection = await connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """Puts other migrations in the place of the real ones."""
+    return lambda *found: monkeypatch.setattr(migrations, "migrations", lambda: list(found))
+
+
+async def tables(connection):
+    rows = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
+    return {row["tablename"] for row in rows} - {"callscope_migration"}
+
+
+def test_are_numbered_without_gaps_and_named():
+    found = migrations.migrations()
+    assert [migration.number for migration in found] == list(range(1, len(found) + 1))
+    assert all(migration.name and migration.sql.strip() for migration in found)
+
+
+async def test_an_empty_database_lacks_all_of_them(connection):
+    assert await applied(connection) == set()
+    assert await pending(connection) == migrations.migrations()
+
+
+async def test_bring_an_empty_database_up_to_date(connection):
+    assert await migrate(connection) == migrations.migrations()
+    assert await pending(connection) == []
+    assert await applied(connection) == {migration.number for migration in migrations.migrations()}
+    assert await connection.fetchval("select count(*) from live.call") == 0
+    names = await connection.fetch("select number, name from public.callscope_migration order by number")
+    assert [tuple(row) for row in names] == [(each.number, each.name) for each in migrations.migrations()]
+
+
+async def test_a_second_time_changes_nothing(connection):
+    await migrate(connection)
+    before = await connection.fetch("select number, applied_at, xmin::text from public.callscope_migration")
+    assert await migrate(connection) == []
+    assert await connection.fetch("select number, applied_at, xmin::text from public.callscope_migration") == before
+
+
+async def test_only_what_is_missing_is_applied(connection, given):
+    first, second, third = (Migration(number, f"m{number}", f"create table t{number} ()") for number in (1, 2, 3))
+    given(first)
+    await migrate(connection)
+    given(first, second, third)
+    assert await pending(connection) == [second, third]
+    assert await migrate(connection) == [second, third]
+    assert await tables(connection) == {"t1", "t2", "t3"}
+
+
+async def test_are_applied_once_by_two_at_the_same_time(connection, database_url, given):
+    given(SLOW, LOG)
+    other = await connect(database_url)
+    done = await asyncio.gather(migrate(connection), migrate(other))
+    await other.close()
+    assert sorted(map(len, done)) == [0, 2]
+    assert await connection.fetchval("select count(*) from once") == 1
+
+
+async def test_one_that_fails_is_named_and_rolled_back_those_before_it_stay(connection, given):
+    broken = Migration(2, "broken", "create table half (); select 1 / 0")
+    given(Migration(1, "first", "create table whole ()"), broken, Migration(3, "never", "create table never ()"))
+    with pytest.raises(MigrationError, match="0002_broken failed: division by zero"):
+        await migrate(connection)
+    assert await tables(connection) == {"whole"}
+    assert [migration.number for migration in await pending(connection)] == [2, 3]
+
+
+async def test_after_one_failed_others_can_migrate(connection, database_url, given):
+    given(Migration(1, "broken", "select 1 / 0"))
+    with pytest.raises(MigrationError):
+        await migrate(connection)
+    given(Migration(1, "mended", "create table mended ()"))
+    other = await connect(database_url)
+    async with asyncio.timeout(5):
+        assert len(await migrate(other)) == 1
+    await other.close()
+
+
+async def test_on_timescale_time_tables_become_hypertables_with_the_migration_that_makes_them(connection, given, monkeypatch):
+    made = []
+
+    async def yes(_):
+        return True
+
+    async def make(_, schema):
+        made.append((schema, sorted(await tables(connection))))
+
+    monkeypatch.setattr(migrations, "install_timescale", yes)
+    monkeypatch.setattr(migrations, "has_timescale", yes)
+    monkeypatch.setattr(migrations, "make_hypertables", make)
+    timed = "create table timed (at timestamptz not null) /* time-partitioned */"
+    given(Migration(1, "plain", "create table plain ()"), Migration(2, "timed", timed))
+    await migrate(connection)
+    assert made == [("live", ["plain", "timed"])]
+    assert await connection.fetchval("select relkind from pg_class where relname = 'timed'") == b"r"
+
+
+async def test_the_extension_is_installed_only_into_an_empty_database(connection, given, monkeypatch):
+    asked = []
+
+    async def install(_):
+        asked.append(await applied(connection))
+
+    monkeypatch.setattr(migrations, "install_timescale", install)
+    one, two = Migration(1, "one", "select"), Migration(2, "two", "select")
+    given(one)
+    await migrate(connection)
+    given(one, two)
+    await migrate(connection)
+    assert asked == [set()]
