@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -16,10 +17,11 @@ from callscope.simulation import simulate_call
 from callscope.storage.derived import TRY_LOCK, DerivedTables
 from callscope.storage.keys import key_of
 from callscope.storage.pool import connect
-from callscope.telemetry import TELEMETRY
+from callscope.telemetry import TELEMETRY, TYPES, json_schema
 from tests.conftest import new_database
 from tests.inspector import inspector as running
 from tests.plans import sample_plans
+from tests.test_telemetry import complete
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -412,6 +414,34 @@ class TestCall:
         assert (await row(inspector))["sampling_seconds"] is None
         await inspector.tell([samples(*range(5)), samples(2, start=1, participant_id="p")])
         assert (await row(inspector))["sampling_seconds"] == 1
+
+
+def longest(content, schema, root, chance):
+    """A record with every text as long as it may be, and such as cannot be compressed."""
+    schema = schema["anyOf"][0] if "anyOf" in schema else schema
+    schema = root["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if isinstance(content, dict):
+        fields = schema.get("properties", {})
+        return {name: longest(value, fields.get(name, {}), root, chance) for name, value in content.items()}
+    if isinstance(content, list):
+        return [longest(item, schema.get("items", {}), root, chance) for item in content]
+    length = schema.get("maxLength")
+    return "".join(chr(chance.randrange(0x10000, 0x10FFFF)) for _ in range(length)) if length else content
+
+
+async def test_the_longest_texts_that_telemetry_takes_can_be_stored(inspector):
+    """In every column and every index."""
+    schema = json_schema()
+    told = []
+    for type_, record in zip(TYPES, schema["oneOf"], strict=True):
+        found = longest({**complete(type_), "type": type_}, record, schema, random.Random(7))
+        assert found["callId"] != "x"
+        told.append(TELEMETRY.validate_python(found))
+    await inspector.tell(told)
+    found = await row(inspector)
+    assert found["participant_count"] >= 1
+    assert len(found["call_id"]) == len(found["tags"][0]) == 512
+    assert {len(each["sdk_name"] or "") for each in await rows(inspector, "participant")} == {0, 512}
 
 
 class TestState:

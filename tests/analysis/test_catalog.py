@@ -309,6 +309,14 @@ class TestStreams:
         one = self.one([connection("c", connectedAt=at(0), closedAt=at(5))], publishedAt=at(1), **told)
         assert (one.unpublished_at, one.duration_seconds) == (instant(ended), (ended - 1) * 60)
 
+    @pytest.mark.parametrize(
+        ("told", "published"),
+        [({}, 1), ({"publishedAt": at(2)}, 2), ({"failedAt": at(3)}, None), ({"attemptedAt": at(2)}, 1)],
+    )
+    def test_one_that_was_counted_was_published(self, told, published):
+        one = self.one([connection("c", connectedAt=at(1))], totals=[{"streamId": "s", "media": "AUDIO"}], **told)
+        assert one.published_at == (None if published is None else instant(published))
+
     def test_one_that_is_only_named_was_published_while_its_connection_lasted(self):
         told = [connection("c", connectedAt=at(1), closedAt=at(5))]
         found = catalog(connection=told, series=[series(connectionId="c", streamId="s", participantId="p")])

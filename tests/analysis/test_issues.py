@@ -1,5 +1,7 @@
 """Issues that telemetry states outright."""
 
+from dataclasses import replace
+
 import pytest
 from told import at, catalog, connection, instant, key, stream, subscriber
 
@@ -129,6 +131,11 @@ def test_come_in_order_of_time_and_keep_their_keys():
     assert [issue.kind for issue in found] == ["PUBLISH_FAILED", "UNEXPECTED_DISCONNECT", "CONNECT_FAILED"]
     more = issues(**told, subscriber=[subscriber(failedAt=at(0.5))])
     assert {issue.issue_key for issue in found} < {issue.issue_key for issue in more}
+
+
+def test_one_that_hit_nobody_is_counted_for_nobody():
+    (found,) = issues(connection=[connection("a", failedAt=at(1))])
+    assert counts_by_participant([replace(found, participant_key=None)]) == ({}, {})
 
 
 def test_are_counted_by_participant():

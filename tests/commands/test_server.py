@@ -18,7 +18,7 @@ from callscope.api.keys import Scope
 from callscope.commands import server
 from callscope.simulation import CallPlan
 from callscope.vocabulary import Platform
-from tests.commands.command import PROGRAM, Client, call, environment, fetch, free_port, is_free, leftovers, wait_until
+from tests.commands.command import PROGRAM, Client, Result, call, environment, fetch, free_port, is_free, leftovers, wait_until
 from tests.conftest import new_database
 
 
@@ -165,6 +165,18 @@ def test_demo_on_a_given_database_fills_it_once_and_gives_the_same_key_again(dat
     assert seen[0] == seen[1]
     assert seen[0][1]["calls"]["nodes"] == [{"callId": "short", "freshness": {"isSettled": True}}]
     assert fetch(database, "select count(*) from callscope.api_key") == [(1,)]
+    assert not (tmp_path / "data/demo.json").exists()
+
+
+def test_a_demo_that_is_stopped_before_it_serves_announces_nothing(run, database, few_calls, monkeypatch, tmp_path):
+    class Stopped:
+        started = False
+
+        async def serve(self, sockets):
+            pass
+
+    monkeypatch.setattr(server, "_server", lambda *_: Stopped())
+    assert run("demo", "--port", "0") == Result(0, "", "")
     assert not (tmp_path / "data/demo.json").exists()
 
 

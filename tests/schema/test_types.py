@@ -1,12 +1,15 @@
 """What telemetry told of each thing is what its fields answer."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from callscope.telemetry import TELEMETRY
+from tests.conftest import new_database
 from tests.inspector import Inspector
+from tests.inspector import inspector as running
 
 AT = datetime(2026, 3, 2, 9, 0, 0, 123_000, tzinfo=UTC)
 
@@ -90,10 +93,11 @@ TOLD: list[dict[str, Any]] = [
 NO_TOTALS = dict.fromkeys(TOTALS) | {"media": "VIDEO"}
 
 
-@pytest.fixture
-async def told(inspector: Inspector) -> Inspector:
-    await inspector.tell([TELEMETRY.validate_python({"callId": "call", **record}) for record in TOLD])
-    return inspector
+@pytest.fixture(scope="module")
+async def told(servers, migrated) -> AsyncIterator[Inspector]:
+    async with new_database(servers, template=migrated) as url, running(url) as found:
+        await found.tell([TELEMETRY.validate_python({"callId": "call", **record}) for record in TOLD])
+        yield found
 
 
 def selection(value: dict[str, Any]) -> str:

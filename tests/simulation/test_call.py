@@ -11,7 +11,7 @@ from callscope.simulation import CallPlan, Fault, FaultKind, live, simulate_call
 from callscope.simulation.call import POINTS
 from callscope.telemetry import TELEMETRY, Telemetry
 from callscope.vocabulary import EndpointKind, MediaMode, Platform
-from simulation.observed import STARTED_AT, Observed, plan
+from tests.simulation.observed import STARTED_AT, Observed, plan
 
 VARIED = (
     plan(),

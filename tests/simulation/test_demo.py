@@ -8,7 +8,7 @@ import pytest
 
 from callscope.simulation import CallPlan, FaultKind, demo_calls, live
 from callscope.vocabulary import EndpointKind, MediaMode, Platform
-from simulation.observed import Observed
+from tests.simulation.observed import Observed
 
 NOW = datetime(2025, 6, 15, 14, 3, 7, 250_400, tzinfo=UTC)
 

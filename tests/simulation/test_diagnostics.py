@@ -6,7 +6,7 @@ import pytest
 
 from callscope.simulation import Fault, FaultKind
 from callscope.vocabulary import EndpointKind, EventCategory, Platform
-from simulation.observed import Observed, plan, seconds
+from tests.simulation.observed import Observed, plan, seconds
 
 
 def raised(name: str, *faults: Fault, **rest: Any) -> list[tuple[int, float, Any]]:

@@ -4,7 +4,7 @@ import pytest
 
 from callscope.simulation import Fault, FaultKind
 from callscope.vocabulary import Media, MediaMode, Metric
-from simulation.observed import Key, Observed, changed, plan
+from tests.simulation.observed import Key, Observed, changed, plan
 
 AT, LASTS = 120.0, 60.0
 EVERYONE = range(4)

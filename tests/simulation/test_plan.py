@@ -6,7 +6,7 @@ import pytest
 
 from callscope.simulation import Fault, FaultKind
 from callscope.vocabulary import MediaMode
-from simulation.observed import plan
+from tests.simulation.observed import plan
 
 
 @pytest.mark.parametrize(

