@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from callscope.query.cost import MAX_FIELDS
 from callscope.query.json_sql import MAX_IDENTIFIER_BYTES, array_sql, object_sql, row_sql
 from tests.inspector import Inspector
 
@@ -47,3 +48,10 @@ async def test_text_keeps_every_character(filled: Inspector, key: str) -> None:
 async def test_an_object_may_have_no_fields(filled: Inspector) -> None:
     assert await filled.connection.fetchval(f"select {object_sql([])}") == "{}"
     assert json.loads(await filled.connection.fetchval(f"select {array_sql([], f'from {ROWS}')}")) == [{}, {}]
+
+
+@pytest.mark.parametrize("key", ["k", LONG])
+async def test_an_object_has_room_for_every_field_that_an_operation_may_have(filled: Inspector, key: str) -> None:
+    columns = [(f"{key}{number}", str(number)) for number in range(MAX_FIELDS)]
+    expected = {f"{key}{number}": number for number in range(MAX_FIELDS)}
+    assert json.loads(await filled.connection.fetchval(f"select {object_sql(columns)}")) == expected
