@@ -457,7 +457,15 @@ class TestState:
 
     @pytest.mark.parametrize(
         ("start", "end", "state"),
-        [(-30, None, "LIVE"), (-30, -1, "LIVE"), (-30, -9, "LIVE"), (-30, -11, "ENDED"), (-300, None, "ENDED")],
+        [
+            (-30, None, "LIVE"),
+            (-59, None, "LIVE"),
+            (-61, None, "ENDED"),
+            (-30, -1, "LIVE"),
+            (-30, -9, "LIVE"),
+            (-30, -11, "ENDED"),
+            (-300, None, "ENDED"),
+        ],
     )
     async def test_of_a_call(self, inspector, start, end, state):
         assert await self.state(inspector, connection("c", start, end, since=datetime.now(UTC))) == state

@@ -294,6 +294,7 @@ async def test_an_operation_is_chosen_by_its_name(filled: Inspector) -> None:
     for name in (None, "D", ""):
         message = check_refused(await send(filled, body(text, operationName=name)), ErrorCode.BAD_REQUEST)
         assert "'A', 'B', 'C'" in message
+    assert "without a name" in check_refused(await send(filled, body(QUERY, operationName="A")), ErrorCode.BAD_REQUEST)
 
 
 async def test_introspection_answers_with_variables_null_and_defaults(filled: Inspector) -> None:
@@ -497,8 +498,9 @@ async def waiting(found: Inspector, number: int = 1) -> list[int]:
     observer = await asyncpg.connect(found.database_url)
     sql = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
     try:
-        while len(rows := await observer.fetch(sql)) < number:
-            pass
+        async with asyncio.timeout(10):
+            while len(rows := await observer.fetch(sql)) < number:
+                pass
         return [row[0] for row in rows]
     finally:
         await observer.close()

@@ -8,8 +8,6 @@ import asyncpg
 import httpx
 import orjson
 import pytest
-from tests.conftest import new_database
-from tests.inspector import inspector as running
 
 from callscope.api import ingest as module
 from callscope.api.keys import Scope, create, generate
@@ -17,6 +15,8 @@ from callscope.app import create_app
 from callscope.sources import lines
 from callscope.sources.registry import SOURCES
 from callscope.storage.pool import connect
+from tests.conftest import new_database
+from tests.inspector import inspector as running
 
 GOOD = b'{"type":"participant","callId":"x","participantId":"p"}\n'
 BAD = b'{"type":"participant","callId":"x"}\n'

@@ -14,6 +14,7 @@ import pytest
 
 from callscope.commands import data
 from callscope.sources.lines import MAX_LINE_BYTES
+from callscope.storage.ledger import FLUSH_ROWS
 from tests.commands.command import PROGRAM, call, environment, fetch
 from tests.commands.dumps import BAD, BRIDGE, GOOD, LAST, dump
 
@@ -147,13 +148,18 @@ def test_a_bad_file_is_refused_whole_and_the_others_are_imported(run, database, 
     assert refusal["code"] == "source_invalid"
 
 
-def test_nothing_of_a_bad_file_is_stored_although_its_beginning_is_good(run, database, good, tmp_path):
+def test_nothing_of_a_bad_file_is_stored_although_so_much_of_it_was_good_that_it_was_written(run, database, good, tmp_path):
     run("import", good)
     before = stored(database)
-    bad = dump(endpointId="bob2bob2", displayName="Bob") * 2000 + b'["cut'
-    done = run("import", "--json", "--call", "half", made(tmp_path, bad))
-    assert (done.json["calls"], done.json["accepted"]) == ([], 0)
-    assert done.json["refused"][0]["line"] == 2000 * LAST + 1
+    event = {"type": "event", "callId": "half", "category": "MEDIA", "name": "muted"}
+    file = tmp_path / "half"
+    with file.open("wb") as opened:
+        opened.writelines(json.dumps(event | {"at": 1767603600000 + n}).encode() + b"\n" for n in range(2 * FLUSH_ROWS))
+        opened.seek(MAX_LINE_BYTES + 1, os.SEEK_CUR)
+        opened.write(b"\n")
+    done = run("import", "--json", file)
+    assert (done.status, done.json["calls"], done.json["accepted"]) == (1, [], 0)
+    assert done.json["refused"][0]["line"] == 2 * FLUSH_ROWS + 1
     assert stored(database) == before
 
 

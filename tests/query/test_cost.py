@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
+from graphql import FragmentDefinitionNode, OperationDefinitionNode, get_introspection_query, parse
 
 from callscope.query.cost import COST_LIMIT, MAX_DEPTH, MAX_FIELDS, Measure, Meter, check_cost, check_size
 from callscope.query.errors import ErrorCode, RequestError
@@ -81,6 +81,15 @@ def test_what_costs_too_much_is_refused_with_what_multiplies() -> None:
     assert "calls(first: 1000) > events(last: 900)" in str(refused.value.errors[0])
     with pytest.raises(RequestError, match="too many"):
         check_cost(Measure(1e300))
+
+
+def test_the_schema_can_be_asked_for_as_tools_do_but_not_over_and_over() -> None:
+    whole = get_introspection_query(specified_by_url=True, schema_description=True, input_value_deprecation=True)
+    check_cost(measured(whole))
+    check_cost(measured('{ __type(name: "Call") { name fields { name type { name } } } }'))
+    again = " ".join(f"a{number}: __schema {{ types {{ fields {{ args {{ name }} }} }} }}" for number in range(100))
+    with pytest.raises(RequestError, match="the limit is"):
+        check_cost(measured(f"{{ {again} }}"))
 
 
 async def test_an_answer_says_what_its_request_could_cost(filled: Inspector) -> None:

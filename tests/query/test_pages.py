@@ -151,6 +151,18 @@ async def test_each_part_of_a_page_is_alike_alone_and_with_the_others(tied: Insp
         assert list(together) == ["a", "b", "c", "totalCount", "nodes", "edges", "pageInfo", "__typename", "d"]
 
 
+@pytest.mark.parametrize(
+    "selection", ["__typename", "__typename nodes @skip(if: true) { id }", "nodes @include(if: false) { id }"]
+)
+async def test_a_page_of_which_nothing_is_read_takes_its_arguments_all_the_same(tied: Inspector, selection: str) -> None:
+    arguments = f'filter: {{names: ["a"], include: ["b"]}}, first: 2, after: "event.at.asc~{2**40}~1~1"'
+    expected = {"__typename": "EventConnection"} if "__typename" in selection else {}
+    for type_name in ("Query", "Call"):
+        list_ = Walk(tied, type_name, "events")
+        await list_.of_the_longest()
+        assert await list_.page(arguments, selection) == expected
+
+
 async def test_without_first_and_last_a_page_has_fifty_rows(tied: Inspector) -> None:
     page = (await tied.query(f"{{ events {{ totalCount {PAGE} }} }}"))["events"]
     assert len(page["nodes"]) == 50 < page["totalCount"]

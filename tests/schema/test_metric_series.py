@@ -188,6 +188,14 @@ async def test_what_makes_no_sense_is_refused_by_name(measured: Inspector, argum
     assert named in error["message"]
 
 
+async def test_a_range_is_checked_anew_for_each_request(measured: Inspector) -> None:
+    early, late = START.isoformat(), END.isoformat()
+    for start, end, status in ((early, late, 200), (late, early, 400), (early, early, 200), (early, None, 200)):
+        assert (await measured.post(ASKED, **{"from": start, "to": end})).status_code == status
+    for most, status in ((1, 200), (0, 400), (MAX_POINTS, 200), (MAX_POINTS + 1, 400)):
+        assert (await measured.post(ASKED, maxPoints=most)).status_code == status
+
+
 async def test_a_series_tells_what_its_samples_come_to(measured: Inspector) -> None:
     fields = "participant { participantId } sampleCount minimum maximum average p95 startedAt endedAt metric unit"
     for node in (await measured.query(f"{{ metricSeries {{ nodes {{ {fields} }} }} }}"))["metricSeries"]["nodes"]:

@@ -31,6 +31,10 @@ MAX_FIELDS = 1_500
 """Fields of an operation with its fragments written out: PostgreSQL takes 1,664 columns."""
 FEW = 10
 """What a list without pages is taken to hold."""
+INTROSPECTED = {"types": 100} | dict.fromkeys(
+    ("fields", "args", "inputFields", "enumValues", "interfaces", "possibleTypes", "directives"), FEW
+)
+"""What the lists of introspection are taken to hold."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ class Meter:
         definition = getattr(type_, "fields", {}).get(node.name.value)
         if definition is None:
             inside = self._selection(node.selection_set, None)
-            return Measure(1 + inside.cost, 1 + inside.fields, 1 + inside.depth, inside.path)
+            cost = 1 + INTROSPECTED.get(node.name.value, 1) * inside.cost
+            return Measure(cost, 1 + inside.fields, 1 + inside.depth, inside.path)
         inside = self._selection(node.selection_set, get_named_type(definition.type))
         rows, name = self._rows(node, definition)
         path = (f"{node.name.value}({name}: {rows:g})", *inside.path) if name else inside.path

@@ -147,7 +147,7 @@ class Engine:
         if name is None and len(operations) == 1:
             return next(iter(operations.values()))
         if name not in operations:
-            known = ", ".join(f"'{known}'" for known in operations if known is not None)
+            known = ", ".join(f"'{known}'" for known in operations if known is not None) or "one without a name"
             reason = f"has no operation '{name}'" if name is not None else "has several operations: say which in operationName"
             raise RequestError(ErrorCode.BAD_REQUEST, f"The document {reason}; it has {known}.")
         return operations[name]

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 
 from callscope.sources import Refusal, SourceError
-from callscope.sources.lines import BYTE_ORDER_MARK, CHUNK, MAX_LINE_BYTES, Chunks, unpacked, lines
+from callscope.sources.lines import BYTE_ORDER_MARK, CHUNK, MAX_LINE_BYTES, Chunks, lines, unpacked
 
 HEAD = 4096
 UTC_MARK = re.compile(r"\s*\[UTC\]$", re.IGNORECASE)
