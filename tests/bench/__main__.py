@@ -1,19 +1,25 @@
-"""`python -m tests.bench reads|ingest|start [--data-dir FOLDER]`: the databases' folder; one that is named is used again."""
+"""`python -m tests.bench NAME [--data-dir FOLDER]`: the databases' folder; one that is named is used again."""
 
 import argparse
 import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.bench import bench_ingest, bench_reads, bench_start
+from tests.bench import bench_growth, bench_ingest, bench_postgraphile, bench_reads, bench_start
+
+RUNS = {
+    "reads": bench_reads.run,
+    "postgraphile": bench_postgraphile.run,
+    "growth": bench_growth.run,
+    "ingest": bench_ingest.run,
+}
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-parser.add_argument("benchmark", choices=["reads", "ingest", "start"])
+parser.add_argument("benchmark", choices=[*RUNS, "start"])
 parser.add_argument("--data-dir", type=Path)
 given = parser.parse_args()
 if given.benchmark == "start":
     bench_start.run()
 else:
-    run = bench_reads.run if given.benchmark == "reads" else bench_ingest.run
     with tempfile.TemporaryDirectory(prefix="callscope-bench-") as temporary:
-        asyncio.run(run(given.data_dir or Path(temporary)))
+        asyncio.run(RUNS[given.benchmark](given.data_dir or Path(temporary)))

@@ -1,12 +1,14 @@
 """The command on a database of its own, and one demo for all tests that need a real one."""
 
+import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from tests.commands.command import Demo, Result, call, demo_on, leftovers, wait_until
+from tests.commands.command import PATIENCE, Demo, Result, call, demo_on, leftovers, wait_until
 from tests.conftest import new_database
 
 Run = Callable[..., Result]
@@ -25,11 +27,16 @@ def own_settings(monkeypatch, tmp_path) -> Iterator[None]:
 
 @pytest.fixture
 def run(capsys) -> Run:
-    """Runs the command in this process."""
+    """Runs the command in this process, and stops it where it does not end."""
 
     def run(*words: object) -> Result:
         capsys.readouterr()
-        status = call(*words)
+        patience = threading.Timer(PATIENCE, os.kill, (os.getpid(), signal.SIGTERM))
+        patience.start()
+        try:
+            status = call(*words)
+        finally:
+            patience.cancel()
         out, err = capsys.readouterr()
         return Result(status, out, err)
 
