@@ -197,6 +197,7 @@ def test_a_signal_cancels_what_runs_and_lets_it_clean_up(settle, number, status)
 
     assert settle(stopped) == status
     assert seen == ["undisturbed"] * 1000 + ["cleaned up"]
+    assert signal.getsignal(signal.SIGTERM) is cli._stop
 
 
 def test_a_cancellation_that_no_signal_asked_for_is_a_fault(settle):

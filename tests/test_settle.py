@@ -359,6 +359,7 @@ class TestMeetings:
         assert found == [(1, 1, 1, 0, 1, 0, 1, 1, 4, at(5)), (2, 1, 1, 1, 1, 1, 2, 1, 4, at(35))]
         call = await row(inspector)
         assert [call[name] for name in names[1:8]] == [3, 2, 1, 2, 1, 4, 2]
+        assert (call["started_at"], call["ended_at"]) == (at(0), at(35))
         numbers = {each["stream_id"]: each["meeting_number"] for each in await rows(inspector, "stream")}
         assert numbers == {"s": 1, "t": 2}
         assert (await row(inspector, "subscriber"))["meeting_number"] == 2
@@ -387,6 +388,13 @@ class TestCall:
         await inspector.tell([event()])
         found = await row(inspector)
         assert (found["platform"], found["media_mode"], found["tags"], found["call_type"]) == ("OTHER", "UNKNOWN", [], "UNKNOWN")
+
+    async def test_is_one_to_zero_only_where_sources_tell_of_subscribers(self, inspector):
+        published = tell("stream", stream_id="s", connection_id="a", published_at=at(1))
+        await inspector.tell([connection("a", 0, 5), connection("b", 0, 5), published])
+        assert (await row(inspector))["call_type"] == "ONE_TO_ONE"
+        await inspector.tell([tell("subscriber", subscriber_id="r", stream_id="s", connection_id="b", failed_at=at(2))])
+        assert (await row(inspector))["call_type"] == "ONE_TO_ZERO"
 
     async def test_begins_with_the_first_instant_of_any_telemetry(self, inspector):
         await inspector.tell([connection("c", 5, 9)])

@@ -135,7 +135,6 @@ class _Settlement:
             ],
         )
         ended_at = max((meeting.ended_at for meeting in found), default=last_active_at)
-        silent_at = last_active_at + (SILENCE if not found else timedelta(0))
         call = {
             "call_id": catalog.call["callId"],
             "platform": catalog.call.get("platform", Platform.OTHER),
@@ -143,7 +142,7 @@ class _Settlement:
             "tags": catalog.call.get("tags", []),
             "started_at": started_at,
             "ended_at": ended_at,
-            "live_until": max((meeting.live_until for meeting in found), default=silent_at),
+            "live_until": max((meeting.live_until for meeting in found), default=last_active_at + SILENCE),
             "duration_seconds": (ended_at - started_at).total_seconds(),
             "last_active_at": last_active_at,
             "received_at": received_at,

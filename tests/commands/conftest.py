@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from tests.commands.command import PATIENCE, Demo, Result, call, demo_on, leftovers, wait_until
+from tests.commands.command import Demo, Result, call, demo_on, leftovers, wait_until
 from tests.conftest import new_database
 
 Run = Callable[..., Result]
@@ -31,7 +31,7 @@ def run(capsys) -> Run:
 
     def run(*words: object) -> Result:
         capsys.readouterr()
-        patience = threading.Timer(PATIENCE, os.kill, (os.getpid(), signal.SIGTERM))
+        patience = threading.Timer(30, os.kill, (os.getpid(), signal.SIGTERM))
         patience.start()
         try:
             status = call(*words)

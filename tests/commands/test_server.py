@@ -22,23 +22,27 @@ from tests.commands.command import PROGRAM, Client, Result, call, environment, f
 from tests.conftest import new_database
 
 
-def serving(port: int, *words: str, then=lambda address: None, number: signal.Signals = signal.SIGTERM) -> int:
+def serving(
+    port: int, *words: str, then=lambda address: None, number: signal.Signals = signal.SIGTERM, host: str = "127.0.0.1"
+) -> int:
     """Run a serving command in this process; once it answers, do something and send a signal. Its exit status."""
-    address = f"http://127.0.0.1:{port}"
-    done = []
+    address = f"http://{host}:{port}"
+    ended, done = threading.Event(), []
 
     def visit() -> None:
         try:
-            wait_until(lambda: _answers(f"{address}/health/ready"))
-            done.append(then(address))
+            if wait_until(lambda: ended.is_set() or _answers(f"{address}/health/ready")) and not ended.is_set():
+                done.append(then(address))
         finally:
-            os.kill(os.getpid(), number)
+            if not ended.is_set():
+                os.kill(os.getpid(), number)
 
     visitor = threading.Thread(target=visit)
     visitor.start()
     try:
         return call(*words, "--port", str(port))
     finally:
+        ended.set()
         visitor.join()
         assert done
 
@@ -258,19 +262,7 @@ def test_the_address_that_is_told_is_one_to_go_to(listens_on, address):
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
 def test_it_listens_on_ipv6(database):
-    port = free_port()
-    answered = []
-
-    def visit():
-        wait_until(lambda: _answers(f"http://[::1]:{port}/health/live"))
-        answered.append(True)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    visitor = threading.Thread(target=visit)
-    visitor.start()
-    assert call("serve", "--host", "::1", "--port", port) == 0
-    visitor.join()
-    assert answered
+    assert serving(free_port(), "serve", "--host", "::1", host="[::1]") == 0
 
 
 def test_nothing_of_the_key_is_readable_by_others_even_while_it_is_written(tmp_path, monkeypatch):

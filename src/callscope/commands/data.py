@@ -105,7 +105,7 @@ class Outcome:
 
 
 async def import_files(settings: Settings, given: argparse.Namespace) -> int:
-    """Import each file whole or not at all (of our own NDJSON: its good rows); 1 where anything was refused."""
+    """Import each file, unless it is damaged, with those of its rows that are good; 1 where anything was refused."""
     outcome = Outcome()
     async with database(settings) as (connection, found):
         project_id = await project_of(connection, given.project)
