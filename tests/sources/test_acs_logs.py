@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from callscope.sources import Refusal, acs
 from callscope.sources.acs_columns import FINAL_VERSION
 from callscope.vocabulary import EndpointKind, EventCategory, MediaMode, Platform
 
-SAMPLES = Path("/work/shared/data/acs")
+SAMPLES = Path(os.environ.get("CALLSCOPE_TEST_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "acs"
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the documentation's samples are not here")
 
 CALL, PERSON, LEG, ENDPOINT = "call-1", "acs:ada", "leg-ada", "endpoint-ada"
