@@ -40,3 +40,8 @@ def test_every_source_reads_its_own_and_takes_a_call(name):
     assert rows
     assert not any(isinstance(row, Refusal) for row in rows)
     assert {row.call_id for row in rows} == {"mine"}
+
+
+def test_the_dump_of_a_server_component_is_recognised_to_be_refused_by_name():
+    head = b'{"statsSessionId":"s","type":"stats-entry","data":"{}"}\n'
+    assert recognise(head) is SOURCES["rtcstats"]

@@ -24,7 +24,10 @@ _MAX_EVENT_NAME = 200
 
 def recognises(head: bytes) -> bool:
     """Whether a file that begins so is a trace of this kind. A hundred bytes are enough, some thousand if it is gzip."""
-    return rtcstats_v3.recognises(head) or _FIRST_LINE.match(unpacked_head(head)) is not None
+    text = unpacked_head(head)
+    # A server component's dump is of this kind too, if only to be refused by its name.
+    is_component = text.startswith(b"{") and b'"statsSessionId"' in text
+    return is_component or rtcstats_v3.recognises(head) or _FIRST_LINE.match(text) is not None
 
 
 def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | Refusal]:
