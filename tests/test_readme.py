@@ -11,7 +11,8 @@ import pytest
 from starlette.routing import Route
 
 from callscope import settings
-from callscope.api.graphql import MAX_BODY_BYTES, STATUS
+from callscope.api.graphql import STATUS
+from callscope.api.graphql_request import MAX_BODY_BYTES
 from callscope.api.ingest import STATUS as INGEST_STATUS
 from callscope.app import create_app
 from callscope.cli import parser

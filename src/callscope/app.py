@@ -14,6 +14,7 @@ from starlette.routing import Route
 from callscope.api.graphql import GraphQLEndpoint
 from callscope.api.health import HealthEndpoint
 from callscope.api.ingest import IngestEndpoint
+from callscope.api.inspections import Inspections
 from callscope.api.keys import Keyring
 from callscope.api.persisted import PersistedDocuments
 from callscope.schema.root import engine
@@ -37,7 +38,8 @@ def create_app(
     keyring = Keyring(pool)
     settler = Settler(database_url)
     documents = PersistedDocuments(redis_url)
-    graphql = GraphQLEndpoint(engine(), pool, keyring, documents)
+    inspections = Inspections(pool)
+    graphql = GraphQLEndpoint(engine(), pool, keyring, documents, inspections)
     ingest = IngestEndpoint(pool, Partitions(database_url), keyring, settler.changed)
     health = HealthEndpoint(database_url)
 
@@ -46,13 +48,14 @@ def create_app(
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(pool)
             stack.push_async_callback(documents.close)
+            stack.push_async_callback(inspections.close)
             if settling:
                 stack.push_async_callback(_cancelled, asyncio.create_task(settler.run()))
             yield
 
     return Starlette(
         routes=[
-            Route("/graphql", graphql.answer, methods=["GET", "POST"]),
+            Route("/graphql", graphql, methods=["GET", "POST"]),
             Route("/ingest", ingest.native, methods=["POST"]),
             Route("/ingest/{source}", ingest.source, methods=["POST"]),
             Route("/telemetry.schema.json", telemetry_schema),

@@ -12,8 +12,9 @@ import pytest
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 
-from callscope.api.graphql import GRAPHQL_RESPONSE, JSON, MAX_BODY_BYTES, accepted_media_type
-from callscope.api.inspections import Inspections
+from callscope.api.graphql import GraphQLEndpoint
+from callscope.api.graphql_request import GRAPHQL_RESPONSE, JSON, MAX_BODY_BYTES, accepted_media_type
+from callscope.api.keys import create
 from callscope.app import create_app
 from callscope.query.errors import ErrorCode
 from callscope.query.operation import Engine, Operation
@@ -84,12 +85,13 @@ async def test_head_is_like_get(filled: Inspector) -> None:
 
 async def test_what_changes_something_is_not_sent_by_get(filled: Inspector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Operation, "type", OperationType.MUTATION)
+    query = "{ changing: __typename }"
     for method in ("GET", "HEAD"):
-        response = await filled.client.request(method, "/graphql", params={"query": QUERY})
+        response = await filled.client.request(method, "/graphql", params={"query": query})
         assert response.status_code == 405
         assert response.headers["allow"] == "POST"
-    check_refused(await filled.client.get("/graphql", params={"query": QUERY}), ErrorCode.METHOD_NOT_ALLOWED, 405)
-    assert (await send(filled, body(QUERY))).status_code == 200
+    check_refused(await filled.client.get("/graphql", params={"query": query}), ErrorCode.METHOD_NOT_ALLOWED, 405)
+    assert (await send(filled, body(query))).status_code == 200
 
 
 async def test_other_methods_are_not_allowed(filled: Inspector) -> None:
@@ -195,7 +197,7 @@ async def test_an_error_of_ours_shows_nothing_of_its_inside(
         raise KeyError("secret")
 
     monkeypatch.setattr(Engine, "plan", broken)
-    assert "secret" not in check_refused(await send(filled, body(QUERY)), ErrorCode.INTERNAL, 500)
+    assert "secret" not in check_refused(await send(filled, body("{ new: __typename }")), ErrorCode.INTERNAL, 500)
     assert "secret" in caplog.text
 
 
@@ -584,9 +586,31 @@ async def test_a_statement_that_fails_shows_nothing_of_its_inside(
     assert "secret" in caplog.text
 
 
-async def test_an_answer_stands_although_nobody_can_note_who_read(filled: Inspector, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(*_: Any) -> None:
-        raise asyncpg.AdminShutdownError("terminating connection")
+async def test_what_bytes_mean_is_worked_out_once_for_each_reader(filled: Inspector, monkeypatch: pytest.MonkeyPatch) -> None:
+    worked: list[str | None] = []
+    plain = Engine.operation
 
-    monkeypatch.setattr(Inspections, "note", broken)
-    assert (await filled.query('{ call(callId: "room") { callId } }'))["call"] == {"callId": "room"}
+    def counted(self: Engine, text: str, name: str | None) -> Operation:
+        worked.append(name)
+        return plain(self, text, name)
+
+    monkeypatch.setattr(Engine, "operation", counted)
+    monkeypatch.setattr(GraphQLEndpoint, "REMEMBERED", 2)
+    async with server(filled) as client:
+        contents = [body(f"query Number{number} {{ project {{ name }} }}") for number in range(3)]
+        for number in (0, 1, 0, 2, 0, 1):
+            answer = await client.post("/graphql", content=contents[number], headers={"content-type": JSON})
+            assert answer.json()["data"] == {"project": {"name": "test"}}
+        # The least lately asked one was forgotten.
+        assert worked == ["Number0", "Number1", "Number2", "Number1"]
+        key, _ = await create(filled.connection, "another", "another")
+        headers = {"content-type": JSON, "authorization": f"Bearer {key}"}
+        answer = await client.post("/graphql", content=contents[1], headers=headers)
+        assert answer.json()["data"] == {"project": {"name": "another"}}
+        long = body("query Long { project { name } }") + b" " * GraphQLEndpoint.REMEMBERED_BYTES
+        for _ in range(2):
+            await client.post("/graphql", content=long, headers={"content-type": JSON})
+        assert worked[5:] == ["Long", "Long"]
+        # A form of another site could send the same bytes.
+        answer = await client.post("/graphql", content=contents[1], headers={"content-type": "text/plain"})
+        assert answer.status_code == 400

@@ -1,7 +1,12 @@
 """Which calls a key opened last."""
 
+import asyncio
+
+import httpx
+
 from callscope.api import inspections
 from callscope.api.keys import create
+from callscope.app import create_app
 
 QUERY = "{ recentlyInspectedCalls { callId } }"
 
@@ -44,17 +49,73 @@ async def test_another_key_of_the_project_has_its_own(filled):
     assert answer.json()["data"]["recentlyInspectedCalls"] == []
 
 
-async def test_it_is_written_once_a_minute(filled):
-    await opened(filled, "room")
-    before = await filled.connection.fetchval("select max(inspected_at) from live.inspection")
-    await opened(filled, "room")
-    assert await filled.connection.fetchval("select max(inspected_at) from live.inspection") == before
+async def inspected(inspector):
+    return dict(await inspector.connection.fetch("select call_key, inspected_at from live.inspection"))
 
 
-async def test_a_failing_note_does_not_spoil_the_answer(filled, monkeypatch):
-    monkeypatch.setattr(inspections, "NOTE", "select 1 / 0 where $1::integer + $2::bigint + $3::bigint is not null")
-    data = await filled.query('{ call(callId: "one-to-one") { callId } }')
-    assert data == {"call": {"callId": "one-to-one"}}
+async def test_the_last_one_is_noted_once_a_minute(filled):
+    await opened(filled, "room")
+    await recent(filled)
+    before = await inspected(filled)
+    await opened(filled, "room")
+    await recent(filled)
+    assert await inspected(filled) == before
+
+
+async def test_an_answer_waits_for_no_note(filled, monkeypatch):
+    """What is noted in between is written together."""
+    written = []
+    plain = inspections.Inspections.write
+
+    async def counted(self):
+        written.append(len(self._unwritten))
+        await plain(self)
+
+    monkeypatch.setattr(inspections.Inspections, "write", counted)
+    monkeypatch.setattr(inspections, "DELAY_SECONDS", 0.05)
+    for call_id in ("one-to-one", "broadcast", "multiparty"):
+        await opened(filled, call_id)
+    assert written == []
+    await asyncio.sleep(0.3)
+    assert written == [3]
+
+
+async def test_notes_are_written_although_nobody_reads_them(filled):
+    before = await inspected(filled)
+    await opened(filled, "broadcast")
+    await opened(filled, "room")
+    for _ in range(1000):
+        if await inspected(filled) != before:
+            break
+        await asyncio.sleep(0.01)
+    assert await inspected(filled) != before
+
+
+async def test_a_server_that_stops_writes_what_is_noted(filled):
+    before = await inspected(filled)
+    app = create_app(filled.database_url, settling=False)
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://callscope") as client:
+        headers = {"authorization": f"Bearer {filled.key}"}
+        await client.post("/graphql", json={"query": '{ call(callId: "failed") { id } }'}, headers=headers)
+    assert await inspected(filled) != before
+
+
+async def test_a_later_note_of_another_server_stands(filled):
+    await opened(filled, "failed")
+    await filled.connection.execute("update live.inspection set inspected_at = now() + interval '1 hour'")
+    before = await inspected(filled)
+    await opened(filled, "room")
+    await opened(filled, "failed")
+    await recent(filled)
+    assert await inspected(filled) == before
+
+
+async def test_a_failing_note_does_not_spoil_an_answer(filled, monkeypatch, caplog):
+    monkeypatch.setattr(inspections, "WRITE", "select 1 / 0 where $1::int[] is null or $2::bigint[] || $3 || $4::text[] is null")
+    await opened(filled, "one-to-one")
+    await recent(filled)
+    assert "not noted" in caplog.text
 
 
 async def test_only_so_many_are_remembered(filled, monkeypatch):

@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from callscope.api.graphql import GraphQLEndpoint
+from callscope.api.inspections import Inspections
 from callscope.api.keys import Grant, Keyring, Scope
 from callscope.api.persisted import PersistedDocuments
 from callscope.query.operation import Engine
@@ -31,8 +32,8 @@ async def test_a_mutation_by_get_is_refused_as_the_specification_says(method: st
     """The audits cannot tell: the schema that is served has no mutation to send."""
     engine = Engine(build_schema("type Query { a: Int } type Mutation { change: Int }"), {})
     keyring, pool = cast("Keyring", OpenKeyring()), cast("Pool", None)
-    endpoint = GraphQLEndpoint(engine, pool, keyring, PersistedDocuments(None))
-    app = Starlette(routes=[Route("/graphql", endpoint.answer, methods=["GET", "POST"])])
+    endpoint = GraphQLEndpoint(engine, pool, keyring, PersistedDocuments(None), Inspections(pool))
+    app = Starlette(routes=[Route("/graphql", endpoint, methods=["GET", "POST"])])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://callscope") as client:
         answer = await client.request(method, "/graphql", params={"query": "mutation { change }"}, headers={"accept": accept})
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")

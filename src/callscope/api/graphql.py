@@ -1,31 +1,30 @@
-"""GraphQL over HTTP: from a request to the operation's bytes, by the rules of the GraphQL-over-HTTP specification."""
+"""GraphQL over HTTP: from a request to the operation's bytes."""
 
 import logging
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from collections import OrderedDict
+from typing import NamedTuple
 
 import orjson
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from callscope.api import keys
+from callscope.api.graphql_request import GRAPHQL_RESPONSE, JSON, GraphQLRequest, accepted_media_type, content_of, read_request
 from callscope.api.inspections import Inspections
-from callscope.api.keys import Grant, Keyring, Scope
+from callscope.api.keys import Grant, Keyring
 from callscope.api.persisted import PersistedDocuments
 from callscope.api.unavailability import INTERNAL, database_errors
 from callscope.query.cost import COST_LIMIT
 from callscope.query.errors import ErrorCode, RequestError
-from callscope.query.operation import Engine, Operation
+from callscope.query.operation import BoundPlan, Engine
 from callscope.query.parameters import Reader
 from callscope.storage.pool import Pool
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 1_000_000
 HEADERS = {"cache-control": "private, no-cache", "vary": "Accept, Authorization"}
-GRAPHQL_RESPONSE = "application/graphql-response+json"
-JSON = "application/json"
 STATUS = {
     ErrorCode.PERSISTED_QUERY_NOT_FOUND: 200,
     ErrorCode.UNAUTHENTICATED: 401,
@@ -39,25 +38,35 @@ STATUS = {
 ANSWERED_WITH_200 = (ErrorCode.PARSE_ERROR, ErrorCode.VALIDATION_FAILED)
 
 
-@dataclass(frozen=True)
-class GraphQLRequest:
-    """What a request asks for."""
+class Prepared(NamedTuple):
+    """What a request's content means to one reader: what is to run, and what the answer's extensions tell."""
 
-    query: Any
-    operation_name: str | None
-    variables: dict[str, Any]
-    extensions: dict[str, Any]
+    plan: BoundPlan
+    extensions: bytes
 
 
 class GraphQLEndpoint:
-    """Answers ``GET`` and ``POST /graphql``."""
+    """Answers ``GET`` and ``POST /graphql``, as an ASGI application.
 
-    def __init__(self, engine: Engine, pool: Pool, keyring: Keyring, documents: PersistedDocuments) -> None:
+    Inspectors ask the same again, of many calls and at short intervals: what a request's bytes mean is worked out once.
+    """
+
+    REMEMBERED = 2_000
+    REMEMBERED_BYTES = 10_000
+
+    def __init__(
+        self, engine: Engine, pool: Pool, keyring: Keyring, documents: PersistedDocuments, inspections: Inspections
+    ) -> None:
         self._engine = engine
         self._documents = documents
         self._pool = pool
         self._keyring = keyring
-        self._inspections = Inspections(pool)
+        self._inspections = inspections
+        self._prepared: OrderedDict[tuple[str, bytes, Reader], Prepared] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.answer(Request(scope, receive))
+        await response(scope, receive, send)
 
     async def answer(self, request: Request) -> Response:
         media_type = accepted_media_type(request.headers.get("accept"))
@@ -76,93 +85,47 @@ class GraphQLEndpoint:
     async def _body(self, request: Request) -> bytes:
         with database_errors():
             grant = await self._keyring.grant(request.headers.get("authorization"))
-        if grant is None:
-            raise RequestError(ErrorCode.UNAUTHENTICATED, "Send a valid key in the header 'Authorization: Bearer KEY'.")
-        if Scope.READ not in grant.scopes:
-            raise RequestError(ErrorCode.FORBIDDEN, "This key may not read: use one with the scope 'read'.")
-        asked = await read_request(request)
+            reader = _reader(grant)
+            plan, extensions = await self._plan(request, reader)
+            if plan.reads_inspections:
+                await self._inspections.write()
+            answer = await self._pool.read(plan.run)
+        self._inspections.note(reader, answer.found)
+        return b'{"data":%b,"extensions":%b}' % (answer.data, extensions)
+
+    async def _plan(self, request: Request, reader: Reader) -> Prepared:
+        content = await content_of(request)
+        key = (request.method, content, reader)
+        prepared = self._prepared.get(key)
+        if prepared is not None:
+            self._prepared.move_to_end(key)
+            return prepared
+        asked = read_request(request, content)
+        prepared = await self._prepare(request, asked, reader)
+        # What hands in a document must do so each time.
+        if len(content) <= self.REMEMBERED_BYTES and not (asked.query and asked.extensions):
+            self._prepared[key] = prepared
+            if len(self._prepared) > self.REMEMBERED:
+                self._prepared.popitem(last=False)
+        return prepared
+
+    async def _prepare(self, request: Request, asked: GraphQLRequest, reader: Reader) -> Prepared:
         operation = self._engine.operation(await self._documents.document(asked.query, asked.extensions), asked.operation_name)
         await self._documents.keep(asked.query, asked.extensions)
         if request.method != "POST" and operation.type is not OperationType.QUERY:
             raise RequestError(ErrorCode.METHOD_NOT_ALLOWED, "Only queries can be sent by GET: use POST.")
-        return await self._run(operation, asked.variables, grant)
-
-    async def _run(self, operation: Operation, given: dict[str, Any], grant: Grant) -> bytes:
-        variables = operation.variables(given)
+        variables = operation.variables(asked.variables)
         cost = operation.cost(variables)
-        plan = self._engine.plan(operation, variables)
-        reader = Reader(grant.project_id, grant.key_id)
-        with database_errors():
-            answer = await self._pool.read(lambda connection: plan.run(connection, reader, variables))
-        with suppress(RequestError), database_errors():
-            # What was read stands, whether it can be noted or not.
-            await self._inspections.note(reader, answer.found)
-        return b'{"data":%b,"extensions":{"cost":{"requested":%d,"limit":%d}}}' % (answer.data, cost, COST_LIMIT)
+        plan = self._engine.plan(operation, variables).bound(reader, variables)
+        return Prepared(plan, b'{"cost":{"requested":%d,"limit":%d}}' % (cost, COST_LIMIT))
 
 
-async def read_request(request: Request) -> GraphQLRequest:
-    """The request's parameters, from the body of a POST or the query string of a GET (or HEAD)."""
-    if request.method != "POST":
-        given: Any = dict(request.query_params)
-        for parameter in ("variables", "extensions"):
-            if parameter in given:
-                given[parameter] = _json(given[parameter].encode(), parameter)
-    else:
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type != JSON:
-            raise RequestError(ErrorCode.BAD_REQUEST, f"Send the request as 'Content-Type: {JSON}'.")
-        given = _json(await _content(request), "body")
-    if not isinstance(given, dict):
-        raise RequestError(ErrorCode.BAD_REQUEST, "The request should be a JSON object with the text 'query'.")
-    name, variables = given.get("operationName"), given.get("variables")
-    if name is not None and not isinstance(name, str):
-        raise RequestError(ErrorCode.BAD_REQUEST, "The parameter 'operationName' should be a text.")
-    for parameter in ("variables", "extensions"):
-        if not isinstance(given.get(parameter), dict | None):
-            raise RequestError(ErrorCode.BAD_REQUEST, f"The parameter '{parameter}' should be a JSON object.")
-    return GraphQLRequest(given.get("query"), name or None, variables or {}, given.get("extensions") or {})
-
-
-async def _content(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise RequestError(ErrorCode.BAD_REQUEST, f"The request should not be larger than {MAX_BODY_BYTES} bytes.")
-    return bytes(body)
-
-
-def _json(text: bytes, name: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(ErrorCode.BAD_REQUEST, f"The {name} should be JSON in UTF-8: {error.msg}.") from None
-
-
-def accepted_media_type(accept: str | None) -> str | None:
-    """The media type to answer in; None where the client takes neither. Without a wish it is application/json."""
-    if not accept:
-        return JSON
-    wishes: dict[str, tuple[float, int]] = {}
-    for position, item in enumerate(accept.split(",")):
-        media_range, *parameters = [part.strip().lower() for part in item.split(";")]
-        quality = next((_quality(part[2:]) for part in parameters if part.startswith("q=")), 1.0)
-        wishes.setdefault(media_range, (quality, -position))
-
-    def wish(media_type: str) -> tuple[float, int]:
-        """Of the ranges that hold a type, the narrowest one counts; between equals, the one that was named first."""
-        return next((wishes[name] for name in (media_type, "application/*", "*/*") if name in wishes), (0.0, 0))
-
-    best = max((JSON, GRAPHQL_RESPONSE), key=wish)
-    return best if wish(best)[0] > 0 else None
-
-
-def _quality(text: str) -> float:
-    try:
-        quality = float(text)
-    except ValueError:
-        return 0.0
-    return quality if 0 <= quality <= 1 else 0.0
+def _reader(grant: Grant | None) -> Reader:
+    if grant is None:
+        raise RequestError(ErrorCode.UNAUTHENTICATED, "Send a valid key in the header 'Authorization: Bearer KEY'.")
+    if keys.Scope.READ not in grant.scopes:
+        raise RequestError(ErrorCode.FORBIDDEN, "This key may not read: use one with the scope 'read'.")
+    return grant.reader
 
 
 def _refused(error: RequestError, media_type: str) -> Response:

@@ -12,9 +12,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 
 import asyncpg
 
+from callscope.query.parameters import Reader
 from callscope.storage.pool import Pool
 
 PREFIX = "callscope_"
@@ -37,6 +39,10 @@ class Grant:
     project_id: int
     scopes: frozenset[str]
     expires_at: datetime | None = None
+
+    @cached_property
+    def reader(self) -> Reader:
+        return Reader(self.project_id, self.key_id)
 
 
 def _check_digits(body: str) -> str:
@@ -135,25 +141,26 @@ class Keyring:
 
     REMEMBER_SECONDS = 10.0
     CAPACITY = 10_000
+    LONGEST = 200
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._known: OrderedDict[bytes, tuple[float, Grant | None]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, Grant | None]] = OrderedDict()
 
     async def grant(self, authorization: str | None) -> Grant | None:
         """What an Authorization header opens; None where it opens nothing."""
-        scheme, _, key = (authorization or "").partition(" ")
-        key = key.strip()
-        if scheme.lower() != "bearer":
+        if authorization is None:
             return None
-        secret = _hash(key)
         now = time.monotonic()
-        known = self._known.get(secret)
+        known = self._known.get(authorization)
         if known is None or known[0] < now:
-            if not is_well_formed(key):
+            scheme, _, key = authorization.partition(" ")
+            key = key.strip()
+            if scheme.lower() != "bearer" or not is_well_formed(key) or len(authorization) > self.LONGEST:
                 return None
+            secret = _hash(key)
             known = (now + self.REMEMBER_SECONDS, await self._pool.read(lambda connection: _look_up(connection, secret)))
-            self._known[secret] = known
+            self._known[authorization] = known
             if len(self._known) > self.CAPACITY:
                 self._known.popitem(last=False)
         grant = known[1]

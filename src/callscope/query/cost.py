@@ -59,7 +59,7 @@ class Meter:
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
     variables: Mapping[str, Any] = field(default_factory=dict)
-    uses_variables: bool = False
+    used: set[str] = field(default_factory=set)
     _measured: dict[str, Measure] = field(default_factory=dict)
 
     def operation(self, node: OperationDefinitionNode) -> Measure:
@@ -124,12 +124,16 @@ class Meter:
         """An argument's number, or the length of its list."""
         value = next((argument.value for argument in node.arguments or () if argument.name.value == name), None)
         if isinstance(value, VariableNode):
-            self.uses_variables = True
-            given = self.variables.get(value.name.value)
-            return len(given) if isinstance(given, list) else given if isinstance(given, int) else None
+            self.used.add(value.name.value)
+            return size_of(self.variables.get(value.name.value))
         if isinstance(value, ListValueNode):
             return len(value.values)
         return float(value.value) if isinstance(value, IntValueNode) else None
+
+
+def size_of(value: Any) -> float | None:
+    """A variable's number, or the length of its list."""
+    return len(value) if isinstance(value, list) else value if isinstance(value, int) else None
 
 
 def check_size(measure: Measure) -> None:

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 from graphql import (
@@ -22,7 +22,7 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 
 from callscope.query.compiler import Compiler, Statement, node_types
-from callscope.query.cost import Meter, check_cost, check_size
+from callscope.query.cost import Meter, check_cost, check_size, size_of
 from callscope.query.errors import ErrorCode, RequestError
 from callscope.query.parameters import Reader, Values, shape_of
 from callscope.query.selection import TYPENAME, Selected, Selection
@@ -57,21 +57,47 @@ class Plan:
 
     fields: list[tuple[str, bytes | Introspection | Statement]]
 
-    async def run(self, connection: Connection, reader: Reader, variables: VariableValues) -> Answer:
-        statements = [part for _, part in self.fields if isinstance(part, Statement)]
-        given = iter([statement.parameters.evaluate(reader, variables) for statement in statements])
-        parts: list[bytes] = []
-        found: list[tuple[str, Values]] = []
+    def bound(self, reader: Reader, variables: VariableValues) -> "BoundPlan":
+        """The plan with its values, to be run as often as the same is asked. Refuses values that an argument does not take."""
+        parts: list[BoundPart] = []
         for key, part in self.fields:
+            head = b'"%b":' % key.encode()
             if isinstance(part, Statement):
-                arguments, sites = next(given)
-                value = part.assemble(await connection.fetch(part.sql, *arguments), sites).encode()
-                if value != b"null":
-                    found.append((part.name, sites[0]))
+                arguments, sites = part.parameters.evaluate(reader, variables)
+                parts.append(BoundPart(head, part, arguments, sites))
             else:
-                value = part if isinstance(part, bytes) else part(variables)
-            parts.append(b'"' + key.encode() + b'":' + value)
-        return Answer(b"{" + b",".join(parts) + b"}", found)
+                parts.append(BoundPart(head + (part if isinstance(part, bytes) else part(variables)), None, [], []))
+        reads_inspections = any(part.parameters.uses_key for _, part in self.fields if isinstance(part, Statement))
+        return BoundPlan(parts, reads_inspections)
+
+
+class BoundPart(NamedTuple):
+    """A root field: the start of its JSON, or all of it where there is no statement."""
+
+    head: bytes
+    statement: Statement | None
+    arguments: list[Any]
+    sites: list[Values]
+
+
+class BoundPlan(NamedTuple):
+    """A plan and its values. ``reads_inspections`` tells whether it asks what the reader's key opened before."""
+
+    parts: list[BoundPart]
+    reads_inspections: bool
+
+    async def run(self, connection: Connection) -> Answer:
+        pieces: list[bytes] = []
+        found: list[tuple[str, Values]] = []
+        for head, statement, arguments, sites in self.parts:
+            if statement is None:
+                pieces.append(head)
+                continue
+            value = statement.assemble(await connection.fetch(statement.sql, *arguments), sites).encode()
+            if value != b"null":
+                found.append((statement.name, sites[0]))
+            pieces.append(head + value)
+        return Answer(b"{%b}" % b",".join(pieces), found)
 
 
 @dataclass
@@ -82,7 +108,12 @@ class Operation:
     node: OperationDefinitionNode
     fragments: dict[str, FragmentDefinitionNode]
     plans: "OrderedDict[Hashable, Plan]" = field(default_factory=OrderedDict)
-    _cost: int | None = None
+    _costs: "OrderedDict[Hashable, int]" = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        definitions = self.node.variable_definitions or ()
+        self._types: dict[str, Any] = {node.variable.name.value: type_from_ast(self.schema, node.type) for node in definitions}
+        self._cost_variables: tuple[str, ...] = ()
 
     @property
     def type(self) -> OperationType:
@@ -95,29 +126,30 @@ class Operation:
         return coerced
 
     def shape(self, variables: VariableValues) -> Hashable:
-        if not variables.coerced:
-            return None
-        shapes = []
-        for definition in self.node.variable_definitions or ():
-            name = definition.variable.name.value
-            if name in variables.coerced:
-                type_: Any = type_from_ast(self.schema, definition.type)
-                shapes.append((name, shape_of(type_, variables.coerced[name])))
-        return tuple(shapes)
+        given = variables.coerced
+        return tuple((name, shape_of(type_, given[name])) for name, type_ in self._types.items() if name in given)
 
     def meter(self, variables: Mapping[str, Any]) -> Meter:
         return Meter(self.schema, self.fragments, variables)
 
     def cost(self, variables: VariableValues) -> int:
         """What the answer can cost; refused where that is too much."""
-        if self._cost is None:
-            meter = self.meter(variables.coerced)
-            measure = meter.operation(self.node)
-            check_cost(measure)
-            if meter.uses_variables:
-                return round(measure.cost)
-            self._cost = round(measure.cost)
-        return self._cost
+        given = variables.coerced
+        known = self._costs.get(self._sizes(given))
+        if known is not None:
+            return known
+        meter = self.meter(given)
+        measure = meter.operation(self.node)
+        check_cost(measure)
+        self._cost_variables = tuple(sorted(meter.used.union(self._cost_variables)))
+        self._costs[self._sizes(given)] = round(measure.cost)
+        if len(self._costs) > MAX_PLANS:
+            self._costs.popitem(last=False)
+        return round(measure.cost)
+
+    def _sizes(self, given: Mapping[str, Any]) -> Hashable:
+        """What of the variables decides about the cost, as far as is known: numbers, and lengths of lists."""
+        return tuple((name, size_of(given.get(name))) for name in self._cost_variables)
 
     def root_fields(self, variables: VariableValues) -> list[Selected]:
         root: Any = self.schema.get_root_type(self.node.operation)

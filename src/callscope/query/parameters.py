@@ -5,7 +5,7 @@ A statement is compiled once for a document and the shape of its variables; valu
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
@@ -61,8 +61,7 @@ class Site:
             raise RequestError(ErrorCode.BAD_USER_INPUT, [error], coercion=True) from None
 
 
-@dataclass(frozen=True)
-class Reader:
+class Reader(NamedTuple):
     """Who reads: a project, by one of its keys."""
 
     project_id: int
@@ -79,6 +78,7 @@ class Parameters:
     sites: list[Site] = field(default_factory=list)
     getters: list[Parameter] = field(default_factory=list)
     checks: list[Callable[[list[Values]], None]] = field(default_factory=list)
+    uses_key: bool = False
 
     def site(self, site: Site) -> int:
         self.sites.append(site)
@@ -90,6 +90,7 @@ class Parameters:
 
     def key(self) -> str:
         """The number of the request's key: it follows the sites' values."""
+        self.uses_key = True
         return self.add(lambda sites: sites[-1]["key"], "bigint")
 
     def evaluate(self, reader: Reader, variables: VariableValues) -> tuple[list[Any], list[Values]]:
