@@ -93,6 +93,8 @@ def latencies(found: Bench, ids: list[str]) -> dict[str, float]:
 
 async def run(folder: Path) -> None:
     async with bench(folder, fill=False) as found:
+        if await found.connection.fetchval("select exists (select from live.call)"):
+            raise SystemExit(f"{folder} holds calls already: growth starts from none, so give it a folder of its own.")
         now = datetime.now(UTC).replace(microsecond=0)
         monday = now - timedelta(days=now.weekday() + 1)
         await ingest_plans(found.connection, found.database_url, found.project_id, plans(monday))
