@@ -10,7 +10,17 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    TypeAdapter,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from callscope.vocabulary import (
@@ -64,11 +74,23 @@ def _text(value: Any) -> Any:
     return value
 
 
+def _number(value: float) -> float:
+    """As PostgreSQL's JSON gives it back, so that what is exported and told again is the same.
+
+    It has one zero, and writes great whole numbers without an exponent: those of 64 bits are read as integers.
+    """
+    if not math.isfinite(value):
+        raise ValueError("should hold finite numbers only")
+    if value.is_integer() and abs(value) >= 1e16 and -(2**63) <= value < 2**64:
+        return int(value)
+    return value + 0.0
+
+
 def _payload(value: Any, depth: int = 0) -> Any:
     if depth > MAX_PAYLOAD_DEPTH:
         raise ValueError(f"should not be nested deeper than {MAX_PAYLOAD_DEPTH} levels")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("should hold finite numbers only")
+    if isinstance(value, float):
+        return _number(value)
     if isinstance(value, dict):
         return {_text(key): _payload(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
@@ -79,6 +101,12 @@ def _payload(value: Any, depth: int = 0) -> Any:
 def _whole(value: Any) -> Any:
     if isinstance(value, bool | str):
         raise ValueError("should be a whole number")
+    return value
+
+
+def _address(value: Any) -> Any:
+    if isinstance(value, int | bytes):
+        raise ValueError("should be an address of IPv4 or IPv6, as text")
     return value
 
 
@@ -94,7 +122,14 @@ Payload = Annotated[Any, BeforeValidator(_payload)]
 Flag = Annotated[bool, Field(strict=True)]
 # Within bounds in which even the sum of many squares is finite, for PostgreSQL's aggregates.
 Number = Annotated[float, Field(strict=True, gt=-1e100, lt=1e100, allow_inf_nan=False)]
-Count = Annotated[float, Field(strict=True, ge=0, lt=2**63, allow_inf_nan=False)]
+Figure = Annotated[Number, AfterValidator(lambda value: value + 0.0)]
+"""A number that stands alone: the negative zero that PostgreSQL's JSON lacks is zero."""
+Count = Annotated[float, Field(strict=True, ge=0, lt=2**63, allow_inf_nan=False), AfterValidator(lambda value: value + 0.0)]
+Address = Annotated[
+    IPvAnyAddress,
+    BeforeValidator(_address),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
+]
 Code = Annotated[int, Field(ge=-(2**31), lt=2**31), BeforeValidator(_whole)]
 
 
@@ -167,6 +202,13 @@ class ParticipantRecord(Record):
     display_name: Text | None = None
     kind: EndpointKind | None = None
     location: Location | None = None
+    address: Address | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Public network address of the client. It is reduced to a location where the server has a database for that,"
+        " and never stored.",
+    )
     system: System | None = None
     sdk: Sdk | None = None
     user_agent: Text | None = None
@@ -239,7 +281,7 @@ class EventRecord(Record):
     subcode: Code | None = None
     message: Text | None = None
     payload: Payload | None = Field(default=None, description="Anything else, as the source sent it.")
-    duration_ms: Number | None = None
+    duration_ms: Figure | None = None
     participant_id: Id | None = None
     connection_id: Id | None = None
     stream_id: Id | None = None
@@ -268,7 +310,7 @@ class SamplesRecord(Record):
             raise ValueError(f"times ({len(self.times)}) and values ({len(self.values)}) should have the same length")
         if not (self.participant_id or self.connection_id or self.stream_id or self.subscriber_id):
             raise ValueError("should name a participantId, connectionId, streamId or subscriberId")
-        if min(self.times) < EARLIEST_MS or max(self.times) >= LATEST_MS:
+        if min(self.times) < EARLIEST_MS or round(max(self.times) * 1000) >= LATEST_MS * 1000:
             raise ValueError("times should lie in the years 2000 to 2099, in milliseconds since the Unix epoch")
         return self
 
@@ -288,10 +330,10 @@ class TotalsRecord(Record):
     at: Instant | None = Field(default=None, description="When the counters were read; of two records the later stands.")
     codec: Text | None = None
     packets: Count | None = None
-    packets_lost: Number | None = Field(default=None, description="May be negative: RFC 3550 subtracts duplicates.")
-    packet_loss_percent: Number | None = Field(default=None, description="Lost in percent of those expected.")
+    packets_lost: Figure | None = Field(default=None, description="May be negative: RFC 3550 subtracts duplicates.")
+    packet_loss_percent: Figure | None = Field(default=None, description="Lost in percent of those expected.")
     bytes: Count | None = None
-    concealed_percent: Number | None = Field(default=None, description="Concealed audio samples in percent of all received.")
+    concealed_percent: Figure | None = Field(default=None, description="Concealed audio samples in percent of all received.")
     frames_dropped: Count | None = None
     freeze_seconds: Count | None = None
     round_trip_time_ms: Count | None = Field(default=None, description="Mean over the stream.")

@@ -220,7 +220,7 @@ class DataWarningKind(Term):
     """A known fault of the telemetry."""
 
     TRUNCATED = "TRUNCATED", "The source ended in the middle."
-    CLOCK_REPAIRED = "CLOCK_REPAIRED", "A client's clock was wrong and was aligned."
+    CLOCK_REPAIRED = "CLOCK_REPAIRED", "A clock was wrong or stood still; the message says what its times are taken for."
     COUNTER_RESET = "COUNTER_RESET", "A counter started again; the interval of the reset is left out."
     LATE_DATA = "LATE_DATA", "Telemetry came after the call had ended."
     REDACTED = "REDACTED", "The platform withheld details."

@@ -1,5 +1,6 @@
 import pytest
 
+from callscope.sources.client_clock import ClientClock
 from callscope.sources.peer_connection import PeerConnection
 from callscope.sources.webrtc_counters import Path
 from callscope.telemetry import Network
@@ -16,7 +17,7 @@ def lived(*events):
 
 def record(*events):
     """The record's times relative to AT, and its reason and error."""
-    told = lived(*events).record("call", "connection", "participant")
+    told = lived(*events).record("call", "connection", "participant", ClientClock())
     times = (told.attempted_at, told.connected_at, told.failed_at, told.closed_at)
     relative = [None if time is None else round(time.timestamp() * 1000) - AT for time in times]
     return *relative, told.close_reason, told.error and told.error.message
@@ -49,7 +50,7 @@ def test_a_dump_that_ends_first_is_the_end():
 
 def test_without_create_the_first_line_is_the_attempt():
     assert record(("ice", "checking", 30), ("create_", {}, 10))[0] == 10
-    assert lived().record("call", "connection", "participant").attempted_at is None
+    assert lived().record("call", "connection", "participant", ClientClock()).attempted_at is None
 
 
 def test_ice_states_count_where_there_are_no_others():
@@ -112,8 +113,8 @@ def test_whether_it_is_up(events, is_up):
 
 def test_network():
     life = lived(("create", {}, 0))
-    assert life.record("call", "connection", "participant").network is None
+    assert life.record("call", "connection", "participant", ClientClock()).network is None
     life.path = Path(transport="tls", local_type="relay", remote_type="host", network="wifi")
-    assert life.record("call", "connection", "participant").network == Network(
+    assert life.record("call", "connection", "participant", ClientClock()).network == Network(
         type="wifi", transport="tls", local_candidate_type="relay", remote_candidate_type="host"
     )

@@ -1,11 +1,14 @@
 """The sources by name, and how a file says which one it is."""
 
+import bz2
 import gzip
 import io
+import lzma
+import zipfile
 
 import pytest
 
-from callscope.sources import Refusal
+from callscope.sources import Refusal, SourceError
 from callscope.sources.registry import NATIVE, SOURCES, recognise
 
 SAMPLES_OF = {
@@ -45,3 +48,57 @@ def test_every_source_reads_its_own_and_takes_a_call(name):
 def test_the_dump_of_a_server_component_is_recognised_to_be_refused_by_name():
     head = b'{"statsSessionId":"s","type":"stats-entry","data":"{}"}\n'
     assert recognise(head) is SOURCES["rtcstats"]
+
+
+# A file that is not of the source that is named, or of several.
+
+ROWS = {
+    "callscope": b'{"type":"call","callId":"x"}\n',
+    "vonage": b'{"sessionId":"s","projectId":"p","event":"sessionCreated","timestamp":1700000000000}\n',
+    "acs": b'{"category":"CallSummary","time":"2024-01-09T15:07:56Z","properties":{"callId":"c","participantId":"p",'
+    b'"endpointType":"VoIP","endpointId":"e","participantStartTime":"2024-01-09T15:00:00Z","participantDuration":"60"}}\n',
+}
+FILES = ROWS | {
+    "rtcstats": SAMPLES_OF["rtcstats"],
+    "webrtc-internals": b'{"getUserMedia":[{"rid":1,"pid":2,"origin":"https://a.example","timestamp":1700000000000,"audio":"","video":""}],'
+    b'"PeerConnections":{},"UserAgent":"x"}\n',
+}
+
+
+def told(name, content):
+    """What a source accepts of a file, and what it refuses; all of it where it breaks off."""
+    try:
+        rows = list(SOURCES[name].read(io.BytesIO(content)))
+    except SourceError as error:
+        return [], [error.refusal]
+    return [row for row in rows if not isinstance(row, Refusal)], [row for row in rows if isinstance(row, Refusal)]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("of", FILES)
+def test_a_file_of_another_source_is_refused_with_a_reason(name, of):
+    accepted, refused = told(name, FILES[of])
+    assert bool(accepted) == (name == of)
+    assert bool(refused) == (name != of)
+    assert all(row.reason and row.code for row in refused)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_of_a_file_that_mixes_sources_only_its_own_rows_are_taken(name):
+    others = [row for of, row in ROWS.items() if of != name]
+    accepted, refused = told(name, b"".join([ROWS[name], *others, ROWS[name]]))
+    assert accepted
+    assert [row.line for row in refused] == [2, 3]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_packed_files_of_other_kinds_are_named(name):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb", b" " * 10**7)
+    for content, word in ((packed.getvalue(), "zip"), (lzma.compress(b"x"), "xz"), (bz2.compress(b"x"), "bzip2")):
+        accepted, (refusal,) = told(name, content)
+        assert not accepted
+        assert (refusal.line, refusal.code) == (0, "file_packed")
+        assert word in refusal.reason
+        assert "gzip" in refusal.reason

@@ -13,7 +13,9 @@ import pytest
 from traces import every, only, read
 
 from callscope.sources import SourceError
-from callscope.vocabulary import Direction, Media, MediaMode, Metric, StreamSource
+from callscope.vocabulary import DataWarningKind, Direction, Media, MediaMode, Metric, StreamSource
+
+CLOCK_REPAIRED, TRUNCATED = DataWarningKind.CLOCK_REPAIRED, DataWarningKind.TRUNCATED
 
 STANDARD = (
     "59c86272-03ea-42e9-a62d-1c8a272e8ab0",
@@ -274,3 +276,68 @@ def test_a_trace_cut_in_a_line_is_refused_by_that_line(shared_data, name):
         with pytest.raises(SourceError) as caught:
             read(cut[:-1])
         assert caught.value.line == cut.count(b"\n") + 1
+
+
+# Clocks. All of these clients' are right within a minute, by the TURN credentials that the server gave them.
+
+FED_AGAIN = {
+    "chrome96-standard-stats-p2p-add-transceiver": "2022-03-14T09:48:12.157000+00:00, 83.4 days later",
+    FIREFOX: "2023-10-19T08:59:15.011000+00:00, 646.4 days later",
+    "google-standard-stats-p2p": "2022-03-14T09:48:12.157000+00:00, 486.7 days later",
+    SAFARI: "2023-10-19T09:01:16.232000+00:00, 1070.7 days later",
+}
+CUT = {
+    "59c86272-03ea-42e9-a62d-1c8a272e8ab0": "PC_1",
+    "chrome-relay": "PC_0",
+    MULTIPLE: "PC_3",
+    "chrome96-standard-stats-p2p-add-transceiver": "PC_0, PC_1",
+    "google-legacy-stats-p2p": "PC_0",
+    "google-standard-stats-p2p": "PC_1",
+    SAFARI: "PC_0",
+}
+MINUTE, YEAR = 60_000, 365 * 86_400_000
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_known_faults(traces, name):
+    told = {warning.kind: warning.message for warning in every(traces[name], "warning")}
+    assert told.keys() == {kind for kind, names in ((CLOCK_REPAIRED, FED_AGAIN), (TRUNCATED, CUT)) if name in names}
+    if name in FED_AGAIN:
+        assert FED_AGAIN[name] in told[CLOCK_REPAIRED]
+        assert told[CLOCK_REPAIRED].endswith("The client's times stand, as its TURN credentials confirm.")
+    if name in CUT:
+        assert f"({CUT[name]})" in told[TRUNCATED]
+
+
+def shifted(data: bytes, offset: int) -> bytes:
+    """The same trace of a client whose clock is ahead by so much. The server's stays."""
+    lines = [json.loads(line) for line in data.splitlines()]
+    for line in lines:
+        if line[0] != "connectionInfo" and len(line) > 3:
+            line[3] += offset
+        if line[0] == "getstats":
+            line[2]["timestamp"] += offset
+            for report in line[2].values():
+                if isinstance(report, dict) and report.get("timestamp"):
+                    report["timestamp"] += offset
+    return b"\n".join(json.dumps(line).encode() for line in lines)
+
+
+@pytest.mark.parametrize("offset", [10 * MINUTE, -10 * MINUTE, 3 * YEAR, -3 * YEAR])
+@pytest.mark.parametrize("name", ALL)
+def test_a_clock_that_is_wrong_is_set_where_the_server_tells(traces, shared_data, name, offset):
+    is_roughly = name in FED_AGAIN or name == "google-legacy-stats-p2p"
+    if is_roughly and abs(offset) < YEAR:
+        pytest.skip("the server's word for the time is lost, and credentials tell it roughly")
+    found = read(shifted((shared_data / "rtcstats" / name).read_bytes(), offset))
+    (before, after) = ([moment for record in records for moment in _moments(record)] for records in (traces[name], found))
+    moves = {round(new - old) for old, new in zip(before, after, strict=True)}
+    assert max(moves) - min(moves) <= 1
+    assert abs(min(moves)) < (MINUTE if is_roughly else 1000)
+    assert values(found) == values(traces[name])
+    assert all("clientTime" in event.payload for event in every(found, "event"))
+    assert [is_roughly is ("about" in warning.message) for warning in every(found, "warning", kind=CLOCK_REPAIRED)] == [True]
+
+
+def values(records: list[Any]) -> list[Any]:
+    return [(record.metric, record.media, record.direction, record.values) for record in every(records, "samples")]

@@ -482,7 +482,16 @@ def test_without_an_absolute_time_nothing_can_be_placed():
     assert len(every(dump.read(), "event")) == 1
 
 
-@pytest.mark.parametrize(("ahead", "repaired"), [(3600.0, True), (-86_400.0 * 1000, True), (59.0, False), (0.0, False)])
+@pytest.mark.parametrize(
+    ("ahead", "repaired"),
+    [
+        (3600.0, "60.0 minutes ahead of"),
+        (-86_400.0 * 1000, "1000.0 days behind"),
+        (61.0, "61.0 s ahead of"),
+        (59.0, ""),
+        (0.0, ""),
+    ],
+)
 def test_a_wrong_clock_is_set_by_the_servers(ahead, repaired):
     dump = Dump(startTime=START - ahead * 1000).add("ontrack", "PC_0", ["audio", "x", "y"], 100).connect(200)
     for at, number in ((1000, 5), (2000, 9)):
@@ -493,21 +502,45 @@ def test_a_wrong_clock_is_set_by_the_servers(ahead, repaired):
     assert times(only(records, "connection"), "attempted_at", "connected_at") == (200 + moved, 700 + moved)
     assert only(records, "samples", metric=Metric.PACKETS_PER_SECOND).times == [START + 2000 + moved]
     assert [times(total, "at") for total in every(records, "totals")] == [(2000 + moved,), (1950 + moved,)]
-    warnings = every(records, "warning", kind=DataWarningKind.CLOCK_REPAIRED)
-    assert len(warnings) == repaired
-    if repaired:
-        assert f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'}" in warnings[0].message
+    messages = [warning.message for warning in every(records, "warning", kind=DataWarningKind.CLOCK_REPAIRED)]
+    assert [repaired in message for message in messages] == ([True] if repaired else [])
+    said = [(event.payload or {}).get("clientTime") for event in every(records, "event", name="create")]
+    assert said == ([START + 200] if repaired else [None])
 
 
-def test_rows_before_the_page_told_of_itself_wait_for_it(monkeypatch):
+def test_rows_before_the_page_told_of_itself_are_moved_with_the_rest():
     first = Dump(startTime=START + 3_600_000)
-    create = first.lines.pop()
+    first.lines.pop()
     early = [orjson.dumps(["create", "PC_0", None, START]), orjson.dumps(["close", "PC_0", None, 50])]
     first.lines += [*early, orjson.dumps([39, None, {}, 100])]
     assert times(only(first.read(), "connection"), "attempted_at") == (3_599_850,)
-    monkeypatch.setattr(rtcstats_v3_trace, "HELD_ROWS", 2)
-    assert times(only(first.read(), "connection"), "attempted_at") == (0,)
-    assert create
+
+
+def test_a_clock_is_compared_before_anything_is_told(monkeypatch):
+    monkeypatch.setattr(sample_blocks, "BLOCK_SIZE", 2)
+    dump = Dump(startTime=START + 3_600_000)
+    dump.lines[2:] = [orjson.dumps(["create", "PC_0", None, START])]
+    for at in range(1000, 4000, 1000):
+        dump.stats(PATH, at)
+    records = dump.add("create", None, {}, 5000).read()
+    assert records[0].times == [START + 1000, START + 2000]
+    assert times(only(records, "connection"), "attempted_at") == (0,)
+    assert every(records, "warning", kind=DataWarningKind.CLOCK_REPAIRED) == []
+
+
+def test_statistics_after_sleep_are_placed_by_the_page():
+    dump = Dump().connect()
+    for number in range(1, 7):
+        dump.stats(received(packetsReceived=50 * number), 1000 * number)
+    slept = [orjson.loads(line) for line in dump.lines[5:]]
+    # From the third result on, three hours have passed on the page's clock, and none on that of its statistics.
+    slept[2][-1] += 3 * 3_600_000
+    dump.lines[5:] = map(orjson.dumps, slept)
+    records = dump.read()
+    (rates,) = every(records, "samples", metric=Metric.PACKETS_PER_SECOND)
+    assert rates.times == [START + 2000, START + 5000 + 3 * 3_600_000, START + 6000 + 3 * 3_600_000]
+    assert rates.values == [50, 50, 50]
+    assert "jumped once" in every(records, "warning")[0].message
 
 
 def test_a_clock_without_comparison_stands():
@@ -588,6 +621,16 @@ def test_a_dump_that_is_cut_off_says_so():
     records = read(data)
     assert isinstance(records[0], Refusal)
     assert [warning.kind for warning in records[1:] if warning.type == "warning"] == [DataWarningKind.TRUNCATED]
+
+
+@pytest.mark.parametrize(
+    ("more", "cut"), [([], True), ([("close", "PC_0", None, 2000)], False), ([("close", None, None, 2000, 1001)], False)]
+)
+def test_a_dump_without_its_end_says_so(more, cut):
+    dump = Dump().connect().add("create", "PC_1", {}, 600)
+    for row in more:
+        dump.add(*row)
+    assert [warning.kind for warning in every(dump.read(), "warning")] == [DataWarningKind.TRUNCATED] * cut
 
 
 def test_what_is_no_array_is_ignored():

@@ -477,3 +477,36 @@ def test_the_documentations_own_callbacks(shared_data: Path):
     assert (told.source, told.duration_seconds, told.unpublish_reason) == (StreamSource.CAMERA, 51.537, "clientDisconnected")
     assert next(iter(catalog.connections.values())).duration_seconds == 1208.81
     assert len(events) == 4
+
+
+# Addresses, in whatever an application or a later version writes.
+
+
+def test_addresses_are_taken_out_and_passed_on_apart():
+    data = "name=Ada;ip=81.2.69.142;was=192.168.1.7"
+    first = callback("connectionCreated", connection=connection(data=data) | {"remote": ["81.2.69.142"]}, ip="2a02:d5c0::7")
+    records = read([first, callback("connectionCreated", 9, connection=connection("c2", 9, data.replace("142", "143")))])
+    one, two = every(records, "participant")
+    assert [str(person.address) for person in (one, two)] == ["81.2.69.142", "81.2.69.143"]
+    assert one.display_name == two.display_name == "Ada"
+    # They stay two, though what is shown of them is the same.
+    assert one.participant_id.startswith("name=Ada;ip=[address];was=[address]-")
+    assert one.participant_id != two.participant_id
+    assert [joined.participant_id for joined in every(records, "connection")] == [one.participant_id, two.participant_id]
+    shown = "".join(record.model_dump_json() for record in records)
+    assert not any(address in shown for address in ("81.2.69", "192.168", "2a02"))
+    assert every(records, "event")[0].payload == {
+        "projectId": "123456",
+        "ip": "[address]",
+        "connection": {"remote": ["[address]"]},
+    }
+
+
+def test_what_is_nested_too_deeply_costs_its_callback_alone():
+    deep = current = {}
+    for _ in range(40):
+        current["a"] = current = {}
+    records = read([callback("sessionCreated", extra=deep), callback("sessionCreated", 1)])
+    (refused,) = [record for record in records if isinstance(record, Refusal)]
+    assert (refused.code, refused.reason) == ("payload_invalid", "should not be nested deeper than 32 levels")
+    assert [record.name for record in records if isinstance(record, EventRecord)] == ["sessionCreated"]

@@ -1,5 +1,6 @@
 import pytest
 
+from callscope.sources.client_clock import ClientClock
 from callscope.sources.webrtc_counters import Rtp, Snapshot
 from callscope.sources.webrtc_flows import Flow, Flows
 from callscope.vocabulary import Media, StreamSource
@@ -82,7 +83,7 @@ def totals_of(*counted, is_sent=False, kind="audio"):
     flow = Flow(kind, is_sent=is_sent)
     for number, one in enumerate(counted):
         flow.count(one, AT + number)
-    return list(flow.totals(call_id="c", subscriber_id="s"))
+    return list(flow.totals(ClientClock(), call_id="c", subscriber_id="s"))
 
 
 def test_totals_of_what_was_received():
@@ -123,5 +124,5 @@ def test_a_screen_shared_on_the_ssrc_of_the_camera_has_totals_of_its_own():
     flow.count(rtp(packets=5), AT)
     flow.is_screen = True
     flow.count(rtp(packets=9), AT + 1)
-    told = [(totals.media, totals.packets) for totals in flow.totals(call_id="c", stream_id="s")]
+    told = [(totals.media, totals.packets) for totals in flow.totals(ClientClock(), call_id="c", stream_id="s")]
     assert told == [(Media.VIDEO, 5), (Media.SCREEN, 9)]

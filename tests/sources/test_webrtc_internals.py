@@ -415,6 +415,33 @@ def test_old_logs_tell_local_times():
     assert times(only(records, "connection"), "connected_at") == (2000,)
 
 
+def test_a_clock_that_was_set_back_goes_on():
+    def dump(change):
+        polls = [(1000 * n + (change if n > 5 else 0), sent(packetsSent=n * 10)) for n in range(1, 11)]
+        made = Dump().connect().stats(*polls)
+        made.log("signalingstatechange", "have-local-offer", 5500).log("signalingstatechange", "closed", 8200 + change)
+        made.connection()["updateLog"].insert(1, {"type": "negotiationneeded", "value": ""})
+        made.connect(20_000, key="92-2").log("close", "", 30_000, key="92-2")
+        return made.read()
+
+    right, wrong = dump(0), dump(-3_600_000)
+    assert every(wrong, "samples") == every(right, "samples")
+    assert every(wrong, "connection") == every(right, "connection")
+    events = [(event.name, event.at) for event in every(wrong, "event")]
+    assert events == [(event.name, event.at) for event in every(right, "event")]
+    moved = [event.payload for event in every(wrong, "event") if "clientTime" in (event.payload or {})]
+    assert moved == [{"state": "closed", "clientTime": START + 8200 - 3_600_000}]
+    assert "set back by 60.0 minutes" in only(wrong, "warning").message
+    assert every(right, "warning") == []
+
+
+def test_readings_that_repeat_are_no_silence():
+    polls = [(1000 * number, sent(packetsSent=number * 10)) for number in (1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 11, 12)]
+    records = Dump().connect().stats(*polls).read()
+    assert samples(records, Metric.PACKETS_PER_SECOND) == [10, 10, 10, 10]
+    assert "For 7.0 s" in only(records, "warning", kind=DataWarningKind.CLOCK_REPAIRED).message
+
+
 def test_blocks_come_as_they_fill(monkeypatch):
     monkeypatch.setattr(sample_blocks, "BLOCK_SIZE", 10)
     records = Dump().connect().stats(*[(1000 * number, sent(packetsSent=number)) for number in range(1, 30)]).read()

@@ -106,8 +106,32 @@ def test_reports_by_rtcp_stand_until_the_next():
     assert [reports["J"]["timestamp"] - START for at, reports in statistics.results() if "J" in reports] == [1900, 2950]
 
 
-def test_clocks_that_jump_back_lose_nothing():
-    assert [at for at, _ in read(R_timestamp=timed(5000, 6000, 1000, 2000), R_x=series([1, 2, 3, 4]))] == [1000, 2000, 5000, 6000]
+def test_readings_go_on_where_the_clock_was_set_back():
+    told = {
+        "R_timestamp": timed(5000, 6000, 1000, 2000),
+        "R_x": series([1, 2, 3, 4], 5000, 2000),
+        "OLD_timestamp": timed(5000, 6000),
+        "OLD_x": series([5, 6], 5000, 6000),
+        "NEW_timestamp": timed(2000),
+        "NEW_x": series([7], 2000, 2000),
+        "J_timestamp": timed(4900, 4900, 900, 900, kind="remote-inbound-rtp"),
+        "J_lost": series([0, 0, 1, 1], 4900, 900, kind="remote-inbound-rtp"),
+    }
+    assert read(**told) == [
+        (5000, {"R": {"x": 1}, "OLD": {"x": 5}, "J": {"lost": 0}}),
+        (6000, {"R": {"x": 2}, "OLD": {"x": 6}, "J": {"lost": 0}}),
+        (7000, {"R": {"x": 3}, "J": {"lost": 1}}),
+        (8000, {"R": {"x": 4}, "NEW": {"x": 7}, "J": {"lost": 1}}),
+    ]
+    statistics = Statistics.of({name.replace("_", "-"): value for name, value in told.items()})
+    assert (statistics.set_back, statistics.stood_still) == (6000, 0)
+
+
+def test_readings_that_repeat_their_time_are_one():
+    told = {"R-timestamp": timed(0, 1000, 1000, 1000, 2000), "R-x": series([1, 2, 2, 2, 3], 0, 2000)}
+    statistics = Statistics.of(told)
+    assert [(at - START, reports["R"]["x"]) for at, reports in statistics.results()] == [(0, 1), (1000, 2), (2000, 3)]
+    assert (statistics.set_back, statistics.stood_still) == (0, 2)
 
 
 def test_without_times_values_are_spread_evenly():

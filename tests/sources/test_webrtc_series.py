@@ -167,6 +167,34 @@ def test_a_counter_that_falls_has_restarted(counter):
     assert len(meter.advance(seen(2000, third))) == 1
 
 
+def test_what_has_restarted_or_is_stale_is_told_of_the_last_snapshot():
+    meter = Meter()
+    news = []
+    for time, first, second in (
+        (0, (0, 5), (0, 5)),
+        (1000, (1000, 1), (1000, 9)),
+        (2000, (1000, 1), (1000, 9)),
+        (3000, (1000, 1), (3000, 9)),
+    ):
+        meter.advance(seen(time, *(rtp(at, ssrc=ssrc, packets=packets) for ssrc, (at, packets) in ((1, first), (2, second)))))
+        news.append((set(meter.restarted), meter.is_stale))
+    assert news == [(set(), False), ({(False, 1)}, False), (set(), True), (set(), False)]
+
+
+def test_a_page_that_slept_tells_nothing_of_its_sleep():
+    assert changes(seen(0, rtp(0, packets=0)), seen(120_001, rtp(120_001, packets=9))) == []
+    (told,) = changes(seen(0, rtp(0, packets=0)), seen(120_000, rtp(120_000, packets=9)))
+    assert told.seconds == 120
+
+
+def test_what_is_forgotten_is_not_compared():
+    meter = Meter()
+    meter.advance(seen(0, rtp(0, packets=0)))
+    meter.forget()
+    assert meter.advance(seen(1000, rtp(1000, packets=5))) == {}
+    assert len(meter.advance(seen(2000, rtp(2000, packets=9)))) == 1
+
+
 def test_other_counters_that_fall_are_unknown():
     assert Metric.FREEZE_DURATION not in values({"packets": 1, "freeze_seconds": 2}, {"packets": 2, "freeze_seconds": 1})
 

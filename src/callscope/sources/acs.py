@@ -2,6 +2,9 @@
 
 How files hold rows is known to acs_rows, what columns hold to acs_columns, and what a row tells to one module for each table. A
 row says itself which table it is of, so a file may mix them.
+
+Calls and participants have the service's time. What clients tell has their own (CallClientTimeStamp), and stays as it is: no row
+tells the service's time of the same moment, since TimeGenerated is when the row was written, often hours later.
 """
 
 import re
@@ -30,6 +33,9 @@ NOT_OF_A_CALL = "CallingMetrics"
 MAX_FOREIGN = 100
 """Rows of something else at the beginning of a file, after which it is taken for no export."""
 MAX_TOLD = 10_000
+
+TABLE = "ACS"
+"""What the names of all tables of the service begin with: a row of another one is no row of these, however alike."""
 
 _NAMES = {name.lower(): name for name in (*READ, NOT_OF_A_CALL)} | {
     "calldiagnosticupdates": "CallDiagnosticsUpdates",
@@ -145,7 +151,9 @@ class _Reading:
 
 def _table(row: Row) -> str:
     told = _named(row)
-    known = next((_NAMES[name] for name in map(_bare, told) if name in _NAMES), None) or _marked(row)
+    known = next((_NAMES[name] for name in map(_bare, told) if name in _NAMES), None)
+    if known is None and not any(name.startswith(TABLE) for name in told):
+        known = _marked(row)
     if known == NOT_OF_A_CALL:
         raise RowError("category", "category_unsupported", f"is of {known}, which tells of days and not of calls")
     if known is not None:
@@ -173,7 +181,7 @@ def _marked(row: Row) -> str | None:
 def _is_export(row: Row) -> bool:
     """Whether a row is one of these logs, be it of a category that is not read."""
     told = _named(row)
-    if any(_bare(name) in _NAMES or name.startswith("ACS") for name in told) or _marked(row):
+    if any(_bare(name) in _NAMES or name.startswith(TABLE) for name in told) or _marked(row):
         return True
     return bool(told) and "MICROSOFT.COMMUNICATION" in str(row.column("resourceid")).upper()
 

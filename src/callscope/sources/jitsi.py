@@ -99,7 +99,9 @@ class Identity:
 
 
 def _room(value: Any) -> str | None:
-    return unquote(value).strip("/ ").lower() or None if isinstance(value, str) else None
+    """Of an address only the path: what comes behind it may be a token."""
+    path = re.split("[?#]", value, maxsplit=1)[0] if isinstance(value, str) else ""
+    return unquote(path).strip("/ ").lower() or None
 
 
 def stream_id(endpoint: str | None, kind: str, index: int, counter: int | None, track: str | None) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from callscope.sources import SourceError
+from callscope.sources.refusal_codes import RefusalCode
 
 MAX_LINE_BYTES = 16 * 2**20
 MAX_EXPANSION = 200
@@ -15,6 +16,16 @@ CHUNK = 64 * 2**10
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+ARCHIVES = {
+    b"PK\x03\x04": "a zip archive",
+    b"PK\x05\x06": "an empty zip archive",
+    b"\x28\xb5\x2f\xfd": "packed with zstd",
+    b"\xfd7zXZ\x00": "packed with xz",
+    b"BZh": "packed with bzip2",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+}
+"""What packed files that are not unpacked here begin with. No text of any source does."""
+LONGEST_MAGIC = max(map(len, ARCHIVES))
 
 
 def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -24,7 +35,7 @@ def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         while line := reader.readline(MAX_LINE_BYTES + 1):
             number += 1
             if len(line) > MAX_LINE_BYTES:
-                raise SourceError(f"line is longer than {MAX_LINE_BYTES // 2**20} MiB", number)
+                raise SourceError(f"line is longer than {MAX_LINE_BYTES // 2**20} MiB", number, RefusalCode.LINE_TOO_LONG)
             if number == 1:
                 line = line.removeprefix(BYTE_ORDER_MARK)
             if line := line.strip():
@@ -44,8 +55,11 @@ def unpacked_head(head: bytes) -> bytes:
 def unpacked(file: BinaryIO) -> Iterator[bytes]:
     # The magic number may be split over two short reads of a pipe.
     first = file.read(CHUNK)
-    while 0 < len(first) < len(GZIP_MAGIC) and (more := file.read(CHUNK)):
+    while 0 < len(first) < LONGEST_MAGIC and (more := file.read(CHUNK)):
         first += more
+    for magic, what in ARCHIVES.items():
+        if first.startswith(magic):
+            raise SourceError(f"file is {what}: send what is in it, plain or as gzip", code=RefusalCode.FILE_PACKED)
     chunks = _chunks(first, file)
     return _gunzip(chunks) if first.startswith(GZIP_MAGIC) else chunks
 
@@ -70,16 +84,17 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
             try:
                 piece = member.decompress(rest, CHUNK)
             except zlib.error:
-                raise SourceError("file looks like gzip but cannot be unpacked") from None
+                raise SourceError("file looks like gzip but cannot be unpacked", code=RefusalCode.FILE_PACKED) from None
             rest = member.unused_data if member.eof else member.unconsumed_tail
             unpacked += len(piece)
             if unpacked > EXPANSION_IS_FREE_BELOW and unpacked > MAX_EXPANSION * packed:
-                raise SourceError(f"file expands to more than {MAX_EXPANSION} times its size")
+                told = f"file expands to more than {MAX_EXPANSION} times its size: send it in parts, or less packed"
+                raise SourceError(told, code=RefusalCode.FILE_TOO_EXPANDED)
             yield piece
             if member.eof and not rest:
                 break
     if not member.eof:
-        raise SourceError("file is gzip that ends in the middle")
+        raise SourceError("file is gzip that ends in the middle", code=RefusalCode.TRUNCATED)
 
 
 class Chunks(io.RawIOBase):

@@ -1,4 +1,7 @@
-"""Our own format: NDJSON, one telemetry record a line (``telemetry.py``). Good rows are kept beside refused ones."""
+"""Our own format: NDJSON, one telemetry record a line (``telemetry.py``). Good rows are kept beside refused ones.
+
+Times are taken as they are told: a row has one clock, and nothing to set it by. Who writes rows from clients' clocks sets them.
+"""
 
 from collections.abc import Iterator
 from typing import BinaryIO

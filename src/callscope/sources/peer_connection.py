@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from callscope.sources.client_clock import ClientClock
 from callscope.sources.webrtc_counters import Path
-from callscope.telemetry import ConnectionRecord, Failure, Network, from_milliseconds
+from callscope.telemetry import ConnectionRecord, Failure, Network
 
 CONNECTED = frozenset({"connected", "completed"})
 
@@ -70,7 +71,7 @@ class PeerConnection:
         is_lost = bool(self.states) and self.states[-1][1] == "disconnected"
         return self.last_at, "disconnected" if is_lost else "dump ended"
 
-    def record(self, call_id: str, connection_id: str, participant_id: str) -> ConnectionRecord:
+    def record(self, call_id: str, connection_id: str, participant_id: str, clock: ClientClock) -> ConnectionRecord:
         connected_at, failed_at = self.connected_at, self.failed_at
         closed_at, reason = self.ending
         attempted_at = self.first_at if self.created_at is None else self.created_at
@@ -78,10 +79,10 @@ class PeerConnection:
             call_id=call_id,
             connection_id=connection_id,
             participant_id=participant_id,
-            attempted_at=None if attempted_at is None else from_milliseconds(attempted_at),
-            connected_at=None if connected_at is None else from_milliseconds(connected_at),
-            failed_at=None if failed_at is None or connected_at is not None else from_milliseconds(failed_at),
-            closed_at=None if closed_at is None else from_milliseconds(closed_at),
+            attempted_at=clock.instant(attempted_at),
+            connected_at=clock.instant(connected_at),
+            failed_at=clock.instant(failed_at) if connected_at is None else None,
+            closed_at=clock.instant(closed_at),
             close_reason=reason,
             error=None if failed_at is None else Failure(message=self._failure()),
             network=_network(self.path),

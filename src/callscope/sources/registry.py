@@ -21,6 +21,8 @@ class Source:
     name: str
     read: Read
     recognises: Callable[[bytes], bool]
+    is_held: bool = False
+    """Whether a file has to be in memory as a whole to be read; of such, a server reads one at a time."""
 
 
 NATIVE = Source("callscope", native.read, native.recognises)
@@ -29,7 +31,7 @@ SOURCES = {
     source.name: source
     for source in (
         Source("rtcstats", rtcstats.read, rtcstats.recognises),
-        Source("webrtc-internals", webrtc_internals.read, webrtc_internals.recognises),
+        Source("webrtc-internals", webrtc_internals.read, webrtc_internals.recognises, is_held=True),
         Source("acs", acs.read, acs.recognises),
         Source("vonage", vonage.read, vonage.recognises),
         NATIVE,

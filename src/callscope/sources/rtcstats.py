@@ -50,6 +50,7 @@ def _read_jitsi(numbered: Iterator[tuple[int, bytes]], call_id: str | None) -> I
         dump.take(_line(line, number))
         yield from records.ready()
     yield from records.rest()
+    yield from records.truncation()
 
 
 def _line(line: bytes, number: int) -> Line:

@@ -1,16 +1,19 @@
 """What a trace of Jitsi's rtcstats tells of one client: its connections, what it sent and received, and what happened to it.
 
-Statistics are digested as they come; only counters, events and unfinished blocks of samples are held. The times of identity and
-connectionInfo are the server's, of whenever it processed the trace, and bound nothing.
+Statistics are digested as they come; only counters, events and unfinished blocks of samples are held. The server dates
+connectionInfo, when the client connects to it and whenever it is fed the trace again: it and identity set the client's clock, as
+far as that can be told (see ``server_times``), and bound nothing.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
 from callscope.sources.jitsi import MIXED, Identity, Label, Tracks
+from callscope.sources.server_times import ServerTimes
 from callscope.sources.webrtc_counters import Rtp, Snapshot, instant, ssrc_number, text
 from callscope.sources.webrtc_flows import Flow
 from callscope.sources.webrtc_series import Change
@@ -19,13 +22,16 @@ from callscope.sources.webrtc_trace import Connection, Offer, Trace, unquoted
 HEAD_LINES = 8
 """Lines whose digest names a dump that does not name itself."""
 
+_EXPIRY = re.compile(r"(\d{9,10})(?::.*)?", re.DOTALL)
+"""The user name of TURN credentials that expire: when, in seconds since the Unix epoch."""
+
 
 class Line(NamedTuple):
     name: str
     connection: str | None
     data: Any
     at: float | None
-    """Milliseconds since the Unix epoch; None where the line does not tell."""
+    """Milliseconds since the Unix epoch, by the client's clock; None where the line does not tell."""
     raw: bytes
 
 
@@ -36,6 +42,7 @@ class Dump(Trace):
         super().__init__()
         self.identity = Identity()
         self.owners: dict[int, str] = {}
+        self._server = ServerTimes()
         self._digest = hashlib.sha256()
         self._digested = 0
 
@@ -48,16 +55,38 @@ class Dump(Trace):
             # The server writes connectionInfo anew when it processes a dump again.
             self._digest.update(line.raw)
             self._digested += 1
+        logged_at = line.at
+        if line.name == "connectionInfo":
+            self._server.connected_at = self._server.connected_at or line.at
+        elif line.at is not None:
+            line = line._replace(at=self.clock.place(line.at))
         connection = None if line.connection is None else self.connection(line.connection)
         self.hear(line.name, unquoted(line.data), line.at, connection)
         if connection is not None:
             if line.name == "getstats":
-                self._take_statistics(connection, _object(line.data), line.at)
+                self._take_statistics(connection, _object(line.data), logged_at)
             elif line.name == "constraints":
                 self._constrain(connection, _object(line.data))
             else:
                 _see_tracks(connection, line)
         self._see_page(line)
+        self._see_clock(line)
+
+    def set_clock(self) -> None:
+        if not self.clock.is_fixed:
+            self._server.set(self.clock)
+        super().set_clock()
+
+    def _see_clock(self, line: Line) -> None:
+        server = self._server
+        if line.at is None or line.name == "connectionInfo":
+            return
+        if line.name == "identity":
+            server.identified_at = server.identified_at or line.at
+            return
+        server.see(line.at)
+        if line.name == "create" and server.credentials is None and (expire_at := _expiry(_object(line.data))):
+            server.credentials = line.at, expire_at
 
     def _see_page(self, line: Line) -> None:
         match line.name:
@@ -86,10 +115,11 @@ class Dump(Trace):
         if ssrc is not None and owner is not None:
             self.owners[ssrc] = owner
 
-    def _take_statistics(self, connection: Connection, delta: Mapping[str, Any], line_at: float | None) -> None:
-        at = instant(delta.get("timestamp")) or line_at
-        connection.reports = _applied(connection.reports, delta, at)
-        self.measure(connection, connection.reports, at)
+    def _take_statistics(self, connection: Connection, delta: Mapping[str, Any], logged_at: float | None) -> None:
+        told_at = instant(delta.get("timestamp"))
+        placed_at = None if logged_at is None else self.clock.place(logged_at) - connection.clock.lead
+        connection.reports = _applied(connection.reports, delta, told_at or placed_at)
+        self.poll(connection, connection.reports, told_at, logged_at)
 
     def is_measured(self, connection: Connection, flow: Flow, changes: list[Change]) -> bool:
         return flow.label != MIXED and (not self._is_suspended(connection) or any(change.packets for change in changes))
@@ -147,6 +177,14 @@ def _applied(base: dict[str, dict[str, Any]], delta: Mapping[str, Any], at: floa
             report["timestamp"] = at
         reports[key] = report
     return reports
+
+
+def _expiry(configuration: Mapping[str, Any]) -> float | None:
+    """When the first TURN credentials of a connection that tell it expire, by the server's clock."""
+    servers = configuration.get("iceServers")
+    names = [text(server.get("username")) for server in servers if isinstance(server, dict)] if isinstance(servers, list) else []
+    ends = [instant(int(match[1]) * 1000) for name in names if name and (match := _EXPIRY.fullmatch(name))]
+    return next(filter(None, ends), None)
 
 
 def _object(data: Any) -> Mapping[str, Any]:

@@ -113,6 +113,7 @@ class Records(webrtc_records.Records):
             participant_id=self.participant_id,
             display_name=short(identity.facts.get("displayName"), 300),
             kind=EndpointKind.BROWSER,
+            address=self._dump.address,
             system=system(user_agent) if user_agent else None,
             sdk=identity.sdk,
             user_agent=user_agent,

@@ -50,12 +50,10 @@ def read_lines(numbered: Iterator[tuple[int, bytes]], call_id: str | None) -> It
     trace.finish()
     records = records or trace.records(call_id)
     yield from records.rest()
-    if trace.shift:
-        how = "ahead of" if trace.shift < 0 else "behind"
-        told = f"The client's clock was {abs(trace.shift) / 1000:.1f} s {how} the server's; its times are moved by as much."
-        yield records.warning(DataWarningKind.CLOCK_REPAIRED, told)
     if isinstance(found, Refusal):
         yield records.warning(DataWarningKind.TRUNCATED, "The dump ends in the middle of a line.")
+    elif not trace.is_closed:
+        yield from records.truncation()
 
 
 def _metadata(numbered: Iterator[tuple[int, bytes]]) -> dict[str, Any]:

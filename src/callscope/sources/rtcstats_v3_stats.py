@@ -12,17 +12,14 @@ from callscope.sources.webrtc_counters import instant
 State = dict[str, dict[str, Any]]
 
 
-def apply(state: State, delta: Mapping[str, Any], shift: float = 0) -> float | None:
-    """Bring the reports of one peer connection up to date. Returns the time that they have in common, if told.
-
-    ``shift`` is added to all times.
-    """
-    at = _moved(delta.get("t"), shift) or _moved(delta.get("timestamp"), shift)
+def apply(state: State, delta: Mapping[str, Any]) -> float | None:
+    """Bring the reports of one peer connection up to date. Returns the time that they have in common, if told."""
+    at = instant(delta.get("t")) or instant(delta.get("timestamp"))
     for key, fields in delta.items():
         if fields is None:
             state.pop(key, None)
         elif isinstance(fields, dict):
-            state[key] = _changed(state.get(key, {}), fields, at, shift)
+            state[key] = _changed(state.get(key, {}), fields, at)
     for key, report in state.items():
         # What comes by RTCP has a time of its own: absent means that nothing came.
         if key not in delta and at is not None and not str(report.get("type")).startswith("remote-"):
@@ -30,7 +27,7 @@ def apply(state: State, delta: Mapping[str, Any], shift: float = 0) -> float | N
     return at
 
 
-def _changed(old: dict[str, Any], new: dict[str, Any], at: float | None, shift: float) -> dict[str, Any]:
+def _changed(old: dict[str, Any], new: dict[str, Any], at: float | None) -> dict[str, Any]:
     """A report with its changes; objects inside merge by key, lists are replaced."""
     report = dict(old) if at is None else {**old, "timestamp": at}
     for key, value in new.items():
@@ -39,12 +36,7 @@ def _changed(old: dict[str, Any], new: dict[str, Any], at: float | None, shift: 
         if name == "type":
             report[name] = TYPES.get(str(value), value)
         elif name == "timestamp":
-            report[name] = _moved(value, shift) or at
+            report[name] = instant(value) or at
         else:
             report[name] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
     return report
-
-
-def _moved(value: Any, shift: float) -> float | None:
-    told = instant(value)
-    return None if told is None else instant(told + shift)

@@ -17,10 +17,6 @@ FIRST_WITH_LABELS = 5
 """The version of the client's protocol from which on tracks are written with their labels."""
 HEAD_LINES = 8
 """Lines whose digest names a dump."""
-HELD_ROWS = 200
-"""Rows that wait for the one by which the client's clock can be compared with the server's."""
-CLOCK_TOLERANCE = 60_000
-"""Milliseconds that connecting to the server may take."""
 
 
 class Row(NamedTuple):
@@ -38,13 +34,13 @@ class Trace(PageTrace):
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         super().__init__()
-        self.shift = 0.0
-        """What is added to the client's times to make them the server's, milliseconds."""
+        self.is_closed = False
+        """Whether the page told that it is going."""
         self._metadata = metadata
         self._hints: Any = None
+        self._server_at = instant(metadata.get("startTime"))
         self._has_labels = _has_labels(metadata.get("clientProtocol"))
         self._at: float | None = None
-        self._held: list[tuple[Row, float | None]] | None = [] if instant(metadata.get("startTime")) else None
         self._digest = hashlib.sha256(orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS))
         self._digested = 0
 
@@ -52,20 +48,7 @@ class Trace(PageTrace):
         if self._digested < HEAD_LINES:
             self._digest.update(line)
             self._digested += 1
-        at = self._tell(row.delta)
-        if self._held is None:
-            self._take(row, at)
-            return
-        self._held.append((row, at))
-        is_connecting = row.name == "create" and row.connection is None
-        if is_connecting:
-            self._compare_clocks(at)
-        if is_connecting or len(self._held) >= HELD_ROWS:
-            self._release()
-
-    def finish(self) -> None:
-        self._release()
-        super().finish()
+        self._take(row, self._tell(row.delta))
 
     def records(self, call_id: str | None) -> PageRecords:
         name = f"rtcstats-{self._digest.hexdigest()[:16]}"
@@ -81,21 +64,21 @@ class Trace(PageTrace):
             self._at = instant(self._at + delta)
         return self._at
 
-    def _compare_clocks(self, at: float | None) -> None:
+    def _take_page(self, row: Row, at: float | None) -> None:
         """A page tells of itself when it connects to the server, whose own clock wrote down when."""
-        server_at = instant(self._metadata.get("startTime"))
-        if at is not None and server_at is not None and abs(server_at - at) > CLOCK_TOLERANCE:
-            self.shift = server_at - at
+        if row.name == "close":
+            self.is_closed = True
+        elif row.name == "create":
+            server_at, self._server_at = self._server_at, None
+            if at is not None and server_at is not None:
+                self.clock.compare(at, server_at)
+            if isinstance(row.data, dict):
+                self._hints = row.data.get("userAgentData")
 
-    def _release(self) -> None:
-        held, self._held = self._held or [], None
-        for row, at in held:
-            self._take(row, at)
-
-    def _take(self, row: Row, told_at: float | None) -> None:
-        at = None if told_at is None else instant(told_at + self.shift)
-        if row.name == "create" and row.connection is None and isinstance(row.data, dict):
-            self._hints = row.data.get("userAgentData")
+    def _take(self, row: Row, logged_at: float | None) -> None:
+        at = None if logged_at is None else self.clock.place(logged_at)
+        if row.connection is None:
+            self._take_page(row, at)
         if row.name != "getStats":
             data = row.data if self._has_labels else _with_labels(row.name, row.data)
             self.take(row.name, data, at, row.connection, row.subject)
@@ -103,7 +86,7 @@ class Trace(PageTrace):
             connection = self.connection(row.connection)
             self.hear("getstats", None, at, connection)
             if isinstance(row.data, dict):
-                self.measure(connection, connection.reports, apply(connection.reports, row.data, self.shift) or at)
+                self.poll(connection, connection.reports, apply(connection.reports, row.data), logged_at)
 
 
 def _has_labels(protocol: Any) -> bool:

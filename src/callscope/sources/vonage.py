@@ -4,6 +4,8 @@ Callbacks come twice, late, in any order, or not at all, so each is read by itse
 connection that its stream names. What they tell adds up (``telemetry``): ``createdAt`` is when an object began, and
 ``timestamp``, the time of the event, when it ended. Who is behind a connection is told by its token's data, which only some
 callbacks carry; the others leave the participant out, so that empty data never gainsays. Rules: Vonage, "Session monitoring".
+
+All times are the platform's own, so there is no client's clock to set.
 """
 
 import hashlib
@@ -15,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from callscope.sources import Refusal, vonage_rows
+from callscope.sources.acs_values import without_addresses
+from callscope.sources.addresses import in_text
 from callscope.sources.lines import unpacked_head
 from callscope.telemetry import (
     CallRecord,
@@ -61,9 +65,12 @@ class Connection(Told):
     @property
     def participant_id(self) -> str | None:
         """The token's data, which stays the same when its owner comes back; None where this callback does not carry it."""
-        if not self.data or len(self.data) <= MAX_ID:
-            return self.data or None
-        return f"{self.data[: MAX_ID - 17]}-{hashlib.sha256(self.data.encode()).hexdigest()[:16]}"
+        if not self.data:
+            return None
+        shown = without_addresses(self.data)
+        if shown == self.data and len(shown) <= MAX_ID:
+            return self.data
+        return f"{shown[: MAX_ID - 17]}-{hashlib.sha256(self.data.encode()).hexdigest()[:16]}"
 
 
 class Stream(Told):
@@ -108,6 +115,9 @@ def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | 
         except ValidationError as error:
             yield _refusal(error, line)
             continue
+        except ValueError as error:
+            yield Refusal(line, None, "payload_invalid", str(error))
+            continue
         if call != told:
             told = call
             yield CallRecord(call_id=call, platform=Platform.VONAGE)
@@ -144,7 +154,10 @@ def _connection(call_id: str, connection: Connection, **told: Any) -> Iterator[T
     )
     if connection.data and connection.participant_id:
         yield ParticipantRecord(
-            call_id=call_id, participant_id=connection.participant_id, display_name=_display_name(connection.data)
+            call_id=call_id,
+            participant_id=connection.participant_id,
+            display_name=_display_name(without_addresses(connection.data)),
+            address=in_text(connection.data),
         )
 
 
@@ -186,7 +199,7 @@ def _event(call_id: str, callback: Callback) -> EventRecord:
         severity=Severity.WARNING if callback.reason == UNWISHED else Severity.INFO,
         outcome=Outcome.SUCCEEDED if callback.event in {"connectionCreated", "streamCreated"} else None,
         message=callback.reason,
-        payload={name: value for name, value in extra.items() if value is not None} or None,
+        payload=without_addresses({name: value for name, value in extra.items() if value is not None}) or None,
         connection_id=owner.id if owner else None,
         stream_id=stream.id if stream else None,
     )

@@ -88,6 +88,13 @@ class Snapshot:
     """What the other end says by RTCP that it has sent: packets and bytes alone."""
     path: Path | None
 
+    def move(self, amount: float) -> None:
+        """Tell all its times by another clock."""
+        self.at += amount
+        for rtp in (*self.rtps, *self.told_by_sender):
+            rtp.at += amount
+            rtp.judged_at += amount if rtp.judged_at else 0
+
 
 def number(value: Any) -> float | None:
     """A finite number; the old goog reports write numbers as text."""

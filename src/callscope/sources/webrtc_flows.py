@@ -5,10 +5,12 @@ Simulcast layers are one flow, and a flow lives through changes of SSRC and trac
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
+from callscope.sources.client_clock import ClientClock
 from callscope.sources.webrtc_counters import Rtp, Snapshot
-from callscope.telemetry import TotalsRecord, from_milliseconds
+from callscope.telemetry import TotalsRecord
 from callscope.vocabulary import Media, StreamSource
 
 
@@ -88,12 +90,12 @@ class Flow:
             self.tallies[key] = Tally(rtp, at)
         self.tallies[key].add(rtp, at)
 
-    def totals(self, **subject: Any) -> Iterator[TotalsRecord]:
+    def totals(self, clock: ClientClock, **subject: Any) -> Iterator[TotalsRecord]:
         """One record for each medium and SSRC that carried anything. Old Chrome's list those that carried nothing, too."""
         for (media, ssrc), tally in self.tallies.items():
             if tally.rtp.packets or tally.rtp.is_legacy:
                 round_trip = tally.round_trip_sum / tally.round_trips if tally.round_trips else None
-                yield totals(tally.rtp, tally.at, media, ssrc=ssrc, round_trip_time_ms=round_trip, **subject)
+                yield totals(tally.rtp, clock.instant(tally.at), media, ssrc=ssrc, round_trip_time_ms=round_trip, **subject)
 
 
 @dataclass(slots=True)
@@ -143,13 +145,15 @@ class Flows:
         return flow
 
 
-def totals(rtp: Rtp, at: float, media: Media, *, round_trip_time_ms: float | None = None, **subject: Any) -> TotalsRecord:
+def totals(
+    rtp: Rtp, at: datetime | None, media: Media, *, round_trip_time_ms: float | None = None, **subject: Any
+) -> TotalsRecord:
     """Counters as they stand. Loss is in percent of the packets expected: those sent, or those received and lost."""
     received = None if rtp.packets is None else max(rtp.packets, 0)
     expected = received if rtp.is_sent or received is None else received + max(rtp.lost or 0, 0)
     return TotalsRecord(
         media=media,
-        at=from_milliseconds(at),
+        at=at,
         codec=rtp.codec,
         packets=received,
         packets_lost=rtp.lost,

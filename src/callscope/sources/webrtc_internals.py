@@ -5,13 +5,15 @@ sides of a call come together when the caller names it. A dump is held in memory
 MiB of text, unpacked, and some three times as much while it is read.
 """
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 import orjson
 
 from callscope.sources import Refusal, SourceError
+from callscope.sources.client_clock import STALL, STEP
 from callscope.sources.lines import lines, unpacked_head
 from callscope.sources.webrtc_counters import instant
 from callscope.sources.webrtc_events import clean
@@ -27,6 +29,8 @@ from callscope.telemetry import Telemetry
 from callscope.vocabulary import DataWarningKind
 
 MAX_BYTES = 256 * 2**20
+POLL = 1_000.0
+"""How often Chrome reads statistics, milliseconds."""
 
 _FIRST_KEY = re.compile(
     rb'\{\s*"(?:getUserMedia|PeerConnections|UserAgent|UserAgentData|cpuPerformance|deviceMemory|hardwareConcurrency)"\s*:'
@@ -92,6 +96,7 @@ class _Reading:
         self._records = PageRecords(self._trace, call_id, page.name, client)
         self._truncated = 0
         self._is_spread = False
+        self._set_back = 0.0
 
     def records(self) -> Iterator[Telemetry | Refusal]:
         for entry in self._page.media:
@@ -101,6 +106,8 @@ class _Reading:
             yield from self._connection(key, told)
             yield from self._records.full_blocks()
         self._trace.finish()
+        if self._set_back:
+            self._trace.clock.note_set(self._set_back)
         yield from self._records.rest()
         yield from self._warnings()
 
@@ -112,9 +119,12 @@ class _Reading:
             first = [at for entry in log[:1] if (at := self._clock.instant(entry))] + statistics.ticks[:1]
             created_at = instant(told.get("timestamp")) or min(first, default=None)
             self._trace.take("create", configuration(told.get("rtcConfiguration")), created_at, key)
-        for entry in log:
+        for entry, at in zip(log, self._placed(log, statistics.set_back), strict=True):
             name, data = event(entry["type"], entry.get("value"))
-            self._trace.take(name, data, self._clock.instant(entry), key)
+            self._trace.take(name, data, at, key)
+        self._trace.clock.correction = 0
+        connection.clock.repeated = statistics.stood_still * POLL if statistics.stood_still * POLL >= STALL else 0
+        self._set_back = max(self._set_back, statistics.set_back)
         for at, reports in statistics.results():
             self._trace.hear("getstats", None, at, connection)
             self._trace.measure(connection, reports, at)
@@ -125,6 +135,17 @@ class _Reading:
         for name in statistics.damaged:
             path = f"PeerConnections.{clean(key)}.stats.{clean(name)}"
             yield Refusal(0, path, "series_invalid", "should hold a list of values, and their times")
+
+    def _placed(self, log: list[Mapping[str, Any]], set_back: float) -> Iterator[float | None]:
+        """When the entries of a log were made: where they go back as statistics do, they are moved as those are."""
+        clock, last = self._trace.clock, -math.inf
+        for entry in log:
+            at = self._clock.instant(entry)
+            if at is not None:
+                if set_back and clock.place(at) < last - STEP:
+                    clock.correction = set_back
+                at = last = clock.place(at)
+            yield at
 
     def _warnings(self) -> Iterator[Telemetry]:
         if self._truncated:

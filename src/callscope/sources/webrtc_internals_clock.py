@@ -2,7 +2,7 @@
 
 New dumps write milliseconds since the Unix epoch. Old ones write the local time of the computer as its language writes it
 (``9/22/2025, 8:35:23 PM``, ``22.9.2025, 20:35:23``), without its zone: the statistics of the same connection tell it, because
-the page logs and polls at the same time.
+the page logs and polls at the same time. A zone is no wrong clock: what may be wrong with one, ``client_clock`` says.
 """
 
 import re

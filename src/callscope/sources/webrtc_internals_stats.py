@@ -10,10 +10,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import orjson
 
+from callscope.sources.client_clock import STEP, continuous
 from callscope.sources.webrtc_counters import instant
 
 MAX_SERIES = 1000
@@ -71,6 +73,10 @@ class Statistics:
     """Whether the beginning is lost."""
     is_spread: bool = False
     """Whether times are approximate, because none were written."""
+    set_back: float = 0
+    """By how much the clock went back between readings; their times go on as before."""
+    stood_still: int = 0
+    """How many readings in a row repeated the time of the one before, at most."""
     damaged: list[str] = field(default_factory=list)
     """The names of series that cannot be read, and of reports that can be placed nowhere."""
 
@@ -80,6 +86,7 @@ class Statistics:
         for name, series in told.items() if isinstance(told, dict) else ():
             statistics._take(name, series)
         timed = [report for report in statistics.reports.values() if _set_times(report)]
+        statistics._continue(timed)
         statistics._place([report for report in timed if not report.is_by_rtcp])
         return statistics
 
@@ -114,6 +121,21 @@ class Statistics:
             series = Series(values, _instant(told.get("startTime")), _instant(told.get("endTime")))
             self.reports.setdefault(report, Report(kind)).properties[word] = series
 
+    def _continue(self, timed: list[Report]) -> None:
+        """Let times go on where the clock was set back, as the report with the most readings tells."""
+        longest = max((report.times for report in timed if not report.is_by_rtcp), key=len, default=[])
+        self.stood_still = _repetitions(longest)
+        times, self.set_back = continuous(longest)
+        if self.set_back:
+            cut = _set_back_at(longest)
+            moves = dict(zip(longest[cut:], times[cut:], strict=True))
+            for report in timed:
+                # One that does not go back itself may have ended before the clock did, or begun after.
+                first = _set_back_at(report.times)
+                if first == len(report.times) and not longest[0] - STEP <= report.times[0] <= longest[cut - 1]:
+                    first = 0
+                report.times[first:] = [moves.get(time, time + self.set_back) for time in report.times[first:]]
+
     def _place(self, timed: list[Report]) -> None:
         self.ticks = _distinct(sorted(time for report in timed for time in report.times))
         untimed = {key: report for key, report in self.reports.items() if not report.times and report.properties}
@@ -147,6 +169,19 @@ def _set_times(report: Report) -> bool:
         return False
     report.offsets = {name: _offset(report.times, series) for name, series in report.properties.items()}
     return True
+
+
+def _set_back_at(times: list[float]) -> int:
+    """The first reading whose clock had been set back; their number if none."""
+    return next((number for number, (before, time) in enumerate(pairwise(times), 1) if time < before - STEP), len(times))
+
+
+def _repetitions(times: list[float]) -> int:
+    longest = run = 0
+    for before, time in pairwise(times):
+        run = run + 1 if time == before else 0
+        longest = max(longest, run)
+    return longest
 
 
 def _offset(times: list[float], series: Series) -> int:

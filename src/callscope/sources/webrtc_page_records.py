@@ -80,6 +80,7 @@ class PageRecords(Records):
             participant_id=self.participant_id,
             kind=EndpointKind.BROWSER,
             location=self._client.location,
+            address=self._trace.address,
             system=self._client.system,
             user_agent=self._client.user_agent,
             devices=self.devices,

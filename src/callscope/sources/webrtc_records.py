@@ -1,6 +1,7 @@
 """From what a trace has collected to telemetry records. How call, clients and streams are called, each format says itself.
 
-What a client says of itself has version 1, and what it says of others version 0, so that each stands for its own.
+What a client says of itself has version 1, and what it says of others version 0, so that each stands for its own. Where the
+clock of a client was wrong, records tell when it was, and an event's payload the client's time as ``clientTime``, milliseconds.
 """
 
 import hashlib
@@ -24,12 +25,13 @@ from callscope.telemetry import (
     SubscriberRecord,
     Telemetry,
     WarningRecord,
-    from_milliseconds,
 )
 from callscope.vocabulary import DataWarningKind, EndpointKind
 
 MAX_ID = 512
 MAX_DEVICES = 100
+MAX_NAMED = 5
+"""Connections that a warning names."""
 OWN, HEARSAY = 1, 0
 
 
@@ -69,7 +71,7 @@ class Records(ABC):
         """The stream of a flow, and who publishes it. Asked once."""
 
     def connection(self, connection: Connection) -> ConnectionRecord:
-        return connection.life.record(self.call_id, self.connection_id(connection), self.participant_id)
+        return connection.life.record(self.call_id, self.connection_id(connection), self.participant_id, self._trace.clock)
 
     def others(self) -> Iterator[ParticipantRecord]:
         """Participants whom this client only heard of."""
@@ -78,9 +80,11 @@ class Records(ABC):
     # What is the same for all.
 
     def full_blocks(self) -> Iterator[Telemetry]:
-        yield from map(self._samples, self._trace.blocks.take_full())
+        self._trace.set_clock()
+        yield from filter(None, map(self._samples, self._trace.blocks.take_full()))
 
     def rest(self) -> Iterator[Telemetry]:
+        self._trace.set_clock()
         yield self.call()
         yield self.participant()
         for connection in self._trace.connections.values():
@@ -89,10 +93,21 @@ class Records(ABC):
                 yield from self._flow(connection, flow)
         yield from self.others()
         if restarts := sum(connection.meter.restarts for connection in self._trace.connections.values()):
-            told = f"{restarts} times counters of a stream began again; the intervals in which they did are left out."
+            often = "once" if restarts == 1 else f"{restarts} times"
+            told = f"Counters of a stream began again, {often}; the intervals in which they did are left out."
             yield self.warning(DataWarningKind.COUNTER_RESET, told)
-        yield from map(self._event, self._trace.happenings)
-        yield from map(self._samples, self._trace.blocks.take_all())
+        for fault in self._trace.clock_faults:
+            yield self.warning(DataWarningKind.CLOCK_REPAIRED, fault)
+        yield from filter(None, map(self._event, self._trace.happenings))
+        yield from filter(None, map(self._samples, self._trace.blocks.take_all()))
+
+    def truncation(self) -> Iterator[WarningRecord]:
+        """A recording that goes on to the end should tell the end of each connection that came about."""
+        lives = {connection.name: connection.life for connection in self._trace.connections.values()}
+        cut = [clean(name) for name, life in lives.items() if life.connected_at is not None and life.ending[1] == "dump ended"]
+        if cut:
+            told = f"The dump ends while connected ({', '.join(map(str, cut[:MAX_NAMED]))}): what came later is not in it."
+            yield self.warning(DataWarningKind.TRUNCATED, told)
 
     def warning(self, kind: DataWarningKind, message: str) -> WarningRecord:
         return WarningRecord(call_id=self.call_id, kind=kind, message=message, participant_id=self.participant_id)
@@ -119,9 +134,9 @@ class Records(ABC):
         started, ended = flow.started_at, flow.last_at
         if connection.measured_at == flow.last_at:
             ended = connection.life.ending[0] or ended
-        attempted_at = from_milliseconds(flow.offered_at) if flow.offered_at is not None else None
-        started_at = from_milliseconds(started) if started is not None else None
-        ended_at = from_milliseconds(max(started, ended)) if started is not None else None
+        clock = self._trace.clock
+        attempted_at, started_at = clock.instant(flow.offered_at), clock.instant(started)
+        ended_at = clock.instant(max(started, ended)) if started is not None else None
         yield StreamRecord(
             call_id=self.call_id,
             version=OWN if flow.is_sent else HEARSAY,
@@ -140,7 +155,7 @@ class Records(ABC):
             unpublished_at=ended_at,
         )
         if flow.is_sent:
-            yield from flow.totals(call_id=self.call_id, version=OWN, stream_id=names.stream_id)
+            yield from flow.totals(clock, call_id=self.call_id, version=OWN, stream_id=names.stream_id)
             return
         subscriber_id = self._subscriber_id(connection, flow)
         yield SubscriberRecord(
@@ -154,36 +169,47 @@ class Records(ABC):
             subscribed_at=started_at,
             ended_at=ended_at,
         )
-        yield from flow.totals(call_id=self.call_id, version=OWN, subscriber_id=subscriber_id)
+        yield from flow.totals(clock, call_id=self.call_id, version=OWN, subscriber_id=subscriber_id)
         for ssrc in flow.ssrcs:
             if sent := connection.told_by_sender.get(ssrc):
                 subject: dict[str, Any] = {"call_id": self.call_id, "version": HEARSAY, "stream_id": names.stream_id}
-                yield totals(sent, sent.at, flow.media, ssrc=ssrc, **subject)
+                yield totals(sent, clock.instant(sent.at), flow.media, ssrc=ssrc, **subject)
 
-    def _event(self, happening: Happening) -> EventRecord:
-        name, told, at, connection, flow = happening
+    def _event(self, happening: Happening) -> EventRecord | None:
+        name, told, page_at, connection, flow, moved = happening
+        at = self._trace.clock.instant(page_at)
+        if at is None:
+            return None
+        payload = told.payload
+        if moved or self._trace.clock.shift:
+            said = payload if isinstance(payload, dict) else {} if payload is None else {"value": payload}
+            payload = said | {"clientTime": round(page_at - moved, 3)}
         return EventRecord(
             call_id=self.call_id,
-            at=from_milliseconds(at),
+            at=at,
             category=told.category,
             name=clean(name) or "unnamed",
             severity=told.severity,
             outcome=told.outcome,
             code=told.code,
             message=told.message,
-            payload=told.payload,
+            payload=payload,
             participant_id=self.participant_id,
             connection_id=None if connection is None else self.connection_id(connection),
             stream_id=None if connection is None or flow is None else self.named(connection, flow).stream_id,
         )
 
-    def _samples(self, block: Block[tuple[Connection, Flow | None]]) -> SamplesRecord:
+    def _samples(self, block: Block[tuple[Connection, Flow | None]]) -> SamplesRecord | None:
         connection, flow = block.subject
+        clock = self._trace.clock
         subject: dict[str, Any] = {}
         if flow is not None:
             subject["stream_id"] = self.named(connection, flow).stream_id
             if not flow.is_sent:
                 subject["subscriber_id"] = self._subscriber_id(connection, flow)
+        points = [(at, value) for time, value in zip(block.times, block.values, strict=True) if (at := clock.aligned(time))]
+        if not points:
+            return None
         return SamplesRecord(
             call_id=self.call_id,
             metric=block.metric,
@@ -191,8 +217,8 @@ class Records(ABC):
             direction=block.direction,
             participant_id=self.participant_id,
             connection_id=self.connection_id(connection),
-            times=block.times.tolist(),
-            values=block.values.tolist(),
+            times=[at for at, _ in points],
+            values=[value for _, value in points],
             **subject,
         )
 

@@ -1,7 +1,7 @@
 """Values of intervals, from the counters of consecutive getStats calls.
 
 Compared are consecutive counters of one SSRC. A counter that falls has restarted, and the interval is left out; so are counters
-whose own time has not advanced: they are stale. Fewer values are better than false ones.
+whose own time has not advanced: they are stale; and an interval in which the page slept. Fewer values are better than false ones.
 """
 
 import math
@@ -16,6 +16,8 @@ LIMITATIONS = ("cpu", "bandwidth", "other", "none")
 
 SsrcKey = tuple[bool, int]
 """Whether it is sent, and the SSRC."""
+LONGEST_INTERVAL = 120_000
+"""Milliseconds. Pages poll every one to sixty seconds; one that did not for longer slept, which says nothing of quality."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,10 @@ class Meter:
 
     restarts: int = 0
     """How often counters began again."""
+    restarted: set[SsrcKey] = field(default_factory=set)
+    """Whose did with the last snapshot."""
+    is_stale: bool = False
+    """Whether nothing in the last snapshot was newer than the one before."""
     _at: float = 0
     _counters: dict[SsrcKey, tuple[Rtp, Rtp]] = field(default_factory=dict)
     """Of each SSRC the counters before, and those that the last judgement of its losses was about."""
@@ -54,25 +60,34 @@ class Meter:
         """The change of each SSRC since the snapshot before. One without news is left out."""
         if snapshot.at < self._at:
             # The clock went back: nothing before can be compared with anything after.
-            self._counters.clear()
-            self._heard.clear()
+            self.forget()
         self._at = snapshot.at
+        self.restarted.clear()
         before, self._counters = self._counters, {}
         changes: dict[SsrcKey, Change] = {}
+        stale = 0
         for rtp in snapshot.rtps:
             key = (rtp.is_sent, rtp.ssrc)
             previous, judged = before.get(key, (None, rtp))
-            if previous is None:
+            if previous is None or rtp.at - previous.at > LONGEST_INTERVAL:
                 self._counters[key] = rtp, rtp
             elif _has_restarted(previous, rtp):
                 self._counters[key] = rtp, rtp
                 self.restarts += 1
+                self.restarted.add(key)
             elif rtp.at <= previous.at:
                 self._counters[key] = previous, judged
+                stale += 1
             else:
                 changes[key] = change = _change(previous, rtp)
                 self._counters[key] = rtp, _judge(change, judged)
+        self.is_stale = 0 < stale == len(snapshot.rtps)
         return changes
+
+    def forget(self) -> None:
+        """Compare nothing to come with anything before."""
+        self._counters.clear()
+        self._heard.clear()
 
     def round_trip_ms(self, snapshot: Snapshot) -> float | None:
         """Of the connection: the selected pair's, or, where the browser does not measure it, the mean of what receivers told."""

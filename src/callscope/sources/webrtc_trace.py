@@ -5,10 +5,12 @@ and what is heard of the page, each format says itself.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from callscope.sources.addresses import Address, of_candidate, of_reports
+from callscope.sources.client_clock import ClientClock, StatisticsClock, faults
 from callscope.sources.peer_connection import PeerConnection
 from callscope.sources.sample_blocks import SampleBlocks
 from callscope.sources.webrtc_counters import Reports, Rtp, Snapshot, text
@@ -35,6 +37,8 @@ class Happening(NamedTuple):
     at: float
     connection: "Connection | None"
     flow: Flow | None = None
+    moved: float = 0
+    """By how much the time differs from what the client said."""
 
 
 @dataclass(eq=False, slots=True)
@@ -42,6 +46,7 @@ class Connection:
     """One peer connection of the page."""
 
     name: str
+    clock: StatisticsClock
     life: PeerConnection = field(default_factory=PeerConnection)
     is_p2p: bool | None = None
     """Whether media goes directly to another client. None where it is not told, or is none of the platform's own."""
@@ -62,20 +67,23 @@ class Connection:
 
 
 class Trace(ABC):
-    """Takes what was recorded in the order of its file. Times are milliseconds since the Unix epoch."""
+    """Takes what was recorded in the order of its file. Times are milliseconds since the Unix epoch, by the page's clock."""
 
     def __init__(self) -> None:
+        self.clock = ClientClock()
         self.connections: dict[str, Connection] = {}
         self.happenings: list[Happening] = []
         self.blocks: SampleBlocks[tuple[Connection, Flow | None]] = SampleBlocks()
         self.devices: dict[tuple[DeviceKind, str], bool | None] = {}
         """Microphones, cameras and speakers by kind and label, and whether they were opened, if told."""
+        self.address: Address | None = None
+        """The client's own, to be located by. It must not get into any record's other fields."""
         self.screens: dict[str | int, bool] = {}
         """Whether the video of a track or SSRC is a shared screen."""
 
     def connection(self, name: str) -> Connection:
         if name not in self.connections:
-            self.connections[name] = Connection(name)
+            self.connections[name] = Connection(name, StatisticsClock(self.clock))
         return self.connections[name]
 
     def hear(self, name: str, data: Any, at: float | None, connection: Connection | None) -> None:
@@ -84,8 +92,10 @@ class Trace(ABC):
             return
         if connection is not None:
             connection.life.hear(name, data, at)
+        if name == "onicecandidate":
+            self.address = self.address or of_candidate(data)
         if (told := meaning(name, data, is_of_page=connection is None)) is not None:
-            self.happenings.append(Happening(name, told, at, connection))
+            self.happenings.append(Happening(name, told, at, connection, moved=self.clock.correction))
 
     def see_devices(self, name: str, tracks: Any) -> None:
         """The local tracks ``{id, kind, label}`` that getUserMedia or getDisplayMedia gave."""
@@ -98,15 +108,32 @@ class Trace(ABC):
             if label and not is_screen and kind in {"audio", "video"}:
                 self.devices[DeviceKind.MICROPHONE if kind == "audio" else DeviceKind.CAMERA, label] = True
 
-    def measure(self, connection: Connection, reports: Reports, at: float | None) -> None:
-        """The whole result of one getStats call, at the time of the call. One told twice is told once."""
+    def poll(self, connection: Connection, reports: Reports, told_at: float | None, logged_at: float | None) -> None:
+        """The whole result of one getStats call, which has a time of its own, and that of its line as the client says it.
+
+        Reports of the same age as the result have its time, or none.
+        """
+        at = connection.clock.read(told_at, logged_at)
+        if connection.clock.is_new:
+            connection.meter.forget()
+        self.measure(connection, reports, at, connection.clock.lead)
+
+    def measure(self, connection: Connection, reports: Reports, at: float | None, lead: float = 0) -> None:
+        """The same, at the time of the call by the page's clock, to which the reports' times are behind by ``lead``.
+
+        One told twice is told once.
+        """
         if at is None or at == connection.measured_at:
             return
         connection.measured_at = at
-        seen = snapshot(reports, at)
+        self.address = self.address or of_reports(reports)
+        seen = snapshot(reports, at - lead)
+        if lead:
+            seen.move(lead)
         connection.life.path = seen.path or connection.life.path
         connection.told_by_sender |= {rtp.ssrc: rtp for rtp in seen.told_by_sender if rtp.packets}
         changes = connection.meter.advance(seen)
+        connection.clock.hear(at, is_fresh=not connection.meter.is_stale)
         self._measure_path(connection, seen)
         changed: dict[Flow, list[Change]] = {}
         for rtp in seen.rtps:
@@ -116,8 +143,18 @@ class Trace(ABC):
                 if change := changes.get((rtp.is_sent, rtp.ssrc)):
                     changed.setdefault(flow, []).append(change)
         for flow, flow_changes in changed.items():
-            if self.is_measured(connection, flow, flow_changes):
+            # Without one of its layers the others would look like a drop.
+            has_restarted = any((flow.is_sent, ssrc) in connection.meter.restarted for ssrc in flow.ssrcs)
+            if not has_restarted and self.is_measured(connection, flow, flow_changes):
                 self._measure_flow(connection, flow, flow_changes, at)
+
+    def set_clock(self) -> None:
+        """Before anything is told: how the client's clock compares with the server's is as clear as it will be."""
+        self.clock.is_fixed = True
+
+    @property
+    def clock_faults(self) -> Iterator[str]:
+        return faults(self.clock, (connection.clock for connection in self.connections.values()))
 
     @abstractmethod
     def flow(self, connection: Connection, rtp: Rtp, seen: Snapshot) -> Flow | None:
@@ -145,7 +182,7 @@ class Trace(ABC):
         if reason is not None and reason != flow.limitation:
             flow.limitation = reason
             told = Meaning(EventCategory.MEDIA, payload={"reason": reason})
-            self.happenings.append(Happening("qualityLimitationReason", told, at, connection, flow))
+            self.happenings.append(Happening("qualityLimitationReason", told, at, connection, flow, connection.clock.lead))
 
     def sent_flow(self, connection: Connection, rtp: Rtp, seen: Snapshot) -> Flow:
         """The flow of a local source, which is as old as its track's being added."""

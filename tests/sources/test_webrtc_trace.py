@@ -1,0 +1,314 @@
+"""Wrong clocks and broken statistics, from the lines of a dump to its records."""
+
+from collections.abc import Callable
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from traces import BRIDGE, IDENTITY, START, every, only, read, received, sent
+
+from callscope.telemetry import from_milliseconds
+from callscope.vocabulary import DataWarningKind, Direction, Metric
+
+SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
+YEAR = 365 * DAY
+ISSUED = START // 1000 - 20
+"""When TURN credentials were given out, seconds since the Unix epoch."""
+Clock = Callable[[float], float]
+
+
+def right(at: float) -> float:
+    return at
+
+
+class Client:
+    """What one client writes whose page's clock and statistics' clock say something else than the time. Times from START."""
+
+    def __init__(self, endpoint: str = "aaaaaaaa", page: Clock = right, statistics: Clock = right) -> None:
+        self.lines: list[bytes] = []
+        self._page, self._statistics = page, statistics
+        self._line("connectionInfo", None, {"userAgent": "Firefox/118.0"}, START + 150)
+        self.add("identity", None, IDENTITY | {"endpointId": endpoint}, 100)
+        servers = [
+            {"urls": "stun:s"},
+            {"urls": "turn:t", "username": "guest"},
+            {"urls": "turn:t", "username": f"{ISSUED + 86_400}"},
+        ]
+        self.add("create", "PC_0", {"iceServers": servers}, 300).add("constraints", "PC_0", BRIDGE, 300)
+        self.add("onconnectionstatechange", "PC_0", "connected", 500)
+
+    def _line(self, name, connection, data, at):
+        self.lines.append(orjson.dumps([name, connection, data, at]))
+        return self
+
+    def add(self, name, connection=None, data=None, at=0.0):
+        return self._line(name, connection, data, START + self._page(at))
+
+    def poll(self, reports, at, late=5.0, connection="PC_0"):
+        """All reports whole, as a client that does not squeeze them would write them; those by RTCP are 50 ms old."""
+        told = {"timestamp": START + self._statistics(at)}
+        for key, report in reports.items():
+            is_by_rtcp = str(report["type"]).startswith("remote-")
+            told[key] = report | {"timestamp": START + self._statistics(at - 50) if is_by_rtcp else 0}
+        return self.add("getstats", connection, told, at + late)
+
+    def read(self):
+        return read(b"\n".join(self.lines))
+
+
+def counters(number):
+    """Everything that is counted, after so many seconds."""
+    told = {"type": "remote-outbound-rtp", "ssrc": 11, "kind": "audio", "packetsSent": 51 * number}
+    judged = {"type": "remote-inbound-rtp", "localId": "OT01V21", "packetsLost": number, "roundTripTime": 0.03}
+    return {
+        **received(packetsReceived=50 * number, packetsLost=number, bytesReceived=4000 * number, jitter=0.004),
+        **sent(21, "video", packetsSent=100 * number, bytesSent=90_000 * number, framesEncoded=25 * number, framesPerSecond=25),
+        "O": told,
+        "J": judged,
+    }
+
+
+def call(endpoint="aaaaaaaa", page=right, statistics=right, count=8, until=None):
+    client = Client(endpoint, page, statistics)
+    for number in range(1, count + 1):
+        client.poll(counters(number), number * 1000)
+    return client.add("close", "PC_0", {}, until or (count + 1) * 1000)
+
+
+def told(records, *, but=("clientTime",)):
+    """All records without warnings, and without what the client's own clock said of events."""
+    found = []
+    for record in records:
+        body = record.model_dump(mode="json")
+        if record.type == "event" and isinstance(body["payload"], dict):
+            body["payload"] = {name: value for name, value in body["payload"].items() if name not in but} or None
+        if record.type != "warning":
+            found.append(body)
+    return found
+
+
+def samples(records, metric=None):
+    return {
+        (record.metric, record.direction, at - START): value
+        for record in every(records, "samples")
+        if metric in (None, record.metric)
+        for at, value in zip(record.times, record.values, strict=True)
+    }
+
+
+def messages(records, kind=DataWarningKind.CLOCK_REPAIRED):
+    return [warning.message for warning in every(records, "warning", kind=kind)]
+
+
+# The page's clock against the server's.
+
+OFFSETS = st.one_of(st.integers(5 * MINUTE, 20 * YEAR), st.integers(-20 * YEAR, -5 * MINUTE))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(OFFSETS)
+def test_a_client_whose_clock_is_wrong_tells_the_same(offset):
+    records = call(page=lambda at: at + offset, statistics=lambda at: at + offset).read()
+    # The client connected 50 ms after it had said who it was.
+    exact = call(page=lambda at: at + 50, statistics=lambda at: at + 50).read()
+    assert told(records) == told(exact)
+    (message,) = messages(records)
+    assert ("ahead of" if offset > 0 else "behind") in message
+    assert f"({50 - offset:+d} ms)" in message
+    assert messages(exact) == []
+
+
+def test_an_event_keeps_the_time_that_the_client_said():
+    records = call(page=lambda at: at + YEAR, statistics=lambda at: at + YEAR).read()
+    event = only(records, "event", name="onconnectionstatechange")
+    assert event.at == from_milliseconds(START + 550)
+    assert event.payload == {"state": "connected", "clientTime": START + YEAR + 500}
+    assert only(call().read(), "event", name="onconnectionstatechange").payload == {"state": "connected"}
+
+
+def test_clients_of_one_conference_with_different_clocks_agree():
+    ends = []
+    for endpoint, offset in (("aaaaaaaa", 0), ("bbbbbbbb", 7 * HOUR), ("cccccccc", -3 * YEAR)):
+        records = call(endpoint, lambda at, off=offset: at + off, lambda at, off=offset: at + off).read()
+        connection = only(records, "connection")
+        ends.append((connection.call_id, connection.connected_at, connection.closed_at, [*samples(records)]))
+    assert ends[1] == ends[2]
+    assert (ends[0][0], ends[0][1] - ends[1][1]) == (ends[1][0], from_milliseconds(0) - from_milliseconds(50))
+
+
+def test_nothing_is_told_of_a_time_that_no_telemetry_has():
+    client = call(page=lambda at: at + 20 * YEAR, statistics=lambda at: at + 20 * YEAR)
+    right_ones = client.read()
+    client.add("onmute", "PC_0", None, -40 * YEAR)
+    for at in (1000 - 40 * YEAR, 2000 - 40 * YEAR):
+        client.poll(received(12, packetsReceived=at + 40 * YEAR), at, connection="PC_1")
+    found = client.read()
+    assert every(found, "event", name="onmute") == []
+    assert every(found, "samples") == every(right_ones, "samples")
+    assert every(found, "subscriber")[-1].subscribed_at is None
+
+
+# The statistics' clock against the page's.
+
+
+def test_statistics_after_sleep_are_placed_by_the_page():
+    def asleep(at):
+        """The computer slept for three hours, and the clock of the statistics with it."""
+        return at if at < 4500 else at + 3 * HOUR
+
+    awake = call()
+    slept = call(page=asleep, until=20_000)
+    before, after = samples(awake.read()), samples(slept.read())
+    expected = {
+        (metric, direction, asleep(at)): value for (metric, direction, at), value in before.items() if at not in {5000, 6000}
+    }
+    # What the other end judged needs no interval.
+    expected[Metric.ROUND_TRIP_TIME, Direction.BOTH, asleep(6000)] = 30
+    assert after == expected
+    assert any("jumped once" in message for message in messages(slept.read()))
+
+
+def test_counters_of_a_page_that_slept_are_not_spread_over_its_sleep():
+    def asleep(at):
+        return at if at < 4500 else at + HOUR
+
+    found = samples(call(page=asleep, statistics=asleep).read())
+    expected = samples(call().read())
+    assert {key: value for key, value in found.items() if key[2] < 4500} == {
+        key: value for key, value in expected.items() if key[2] < 4500
+    }
+    assert min(value for (metric, _, _), value in found.items() if metric is Metric.BITRATE) >= 32_000
+
+
+@pytest.mark.parametrize("offset", [2 * HOUR, -2 * HOUR])
+def test_statistics_by_another_clock_are_placed_by_the_page(offset):
+    records = call(statistics=lambda at: at + offset).read()
+    # What the log lags behind cannot be told from what the clock does.
+    assert {(*key[:2], key[2] - 5): value for key, value in samples(records).items()} == samples(call().read())
+    assert [round(total.at.timestamp() * 1000 - START) for total in every(records, "totals")] == [8005, 8005, 7955]
+    assert len(messages(records)) == 1
+
+
+def test_events_and_statistics_go_on_when_the_clock_is_set_back():
+    def set_back(at):
+        return at if at < 4500 else at - HOUR
+
+    def client(page):
+        return call(page=page).add("onmute", "PC_0", None, 9500)
+
+    records, expected = client(set_back).read(), client(right).read()
+    found, wanted = samples(records), samples(expected)
+    assert {key: value for key, value in found.items() if key[2] not in {5000, 6000}} == {
+        key: value for key, value in wanted.items() if key[2] not in {5000, 6000}
+    }
+    mute = only(records, "event", name="onmute")
+    assert (mute.at, mute.payload) == (
+        from_milliseconds(START + 9500),
+        {"clientTime": START + 9500 - HOUR},
+    )
+    assert only(records, "connection") == only(expected, "connection")
+    assert ["set back by 60.0 minutes" in message for message in messages(records)] == [True]
+
+
+# Repeated results.
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(1, 400)), max_size=12))
+def test_repeated_results_change_nothing(repetitions):
+    plain, client = call(), Client()
+    for number in range(1, 9):
+        client.poll(counters(number), number * 1000)
+        line = orjson.loads(client.lines[-1])
+        for late in sorted(late for which, late in repetitions if which == number - 1):
+            client.lines.append(orjson.dumps([*line[:3], line[3] + late]))
+    records = client.add("close", "PC_0", {}, 9000).read()
+    assert told(records) == told(plain.read())
+    assert every(records, "warning") == []
+
+
+def test_statistics_that_stand_still_are_no_silence():
+    def stall(at):
+        return min(at, 4000) if at <= 24_000 else at
+
+    client = Client(statistics=stall)
+    for number in (1, 2, 3, *range(4, 25, 2), 25, 26):
+        client.poll(counters(min(number, 4) if number <= 24 else number), number * 1000)
+    records = client.add("close", "PC_0", {}, 30_000).read()
+    bitrates = samples(records, Metric.BITRATE)
+    assert {at for _, _, at in bitrates} == {2000, 3000, 4000, 25_000, 26_000}
+    assert set(bitrates.values()) == {32_000, 720_000}
+    assert messages(records) == [
+        "For 20.0 s the client's statistics stood still and repeated their times; repetitions are left out."
+    ]
+
+
+def test_reports_that_stand_still_inside_of_new_results_are_no_silence():
+    client = Client()
+    for number in range(1, 15):
+        read_at = START + 1000 * min(number, 4)
+        reports = {"I": {"type": "inbound-rtp", "ssrc": 1, "kind": "audio", "packetsReceived": 50 * min(number, 4)}}
+        client.poll(reports, number * 1000)
+        line = orjson.loads(client.lines[-1])
+        line[2]["I"]["timestamp"] = read_at
+        client.lines[-1] = orjson.dumps(line)
+    records = client.add("close", "PC_0", {}, 20_000).read()
+    assert [at for _, _, at in samples(records, Metric.PACKETS_PER_SECOND)] == [2000, 3000, 4000]
+    assert ["For 10.0 s" in message for message in messages(records)] == [True]
+
+
+# Counters that begin again.
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.sets(st.sampled_from(range(3, 13, 3)), min_size=1), st.integers(0, 1))
+def test_counters_that_begin_again_leave_out_that_interval_alone(resets, first):
+    client, since = Client(), 0
+    for number in range(1, 13):
+        since = first if number in resets else since + 1
+        client.poll(counters(since) | {"O": counters(number)["O"]}, number * 1000)
+    records = client.add("close", "PC_0", {}, 13_000).read()
+    expected = samples(call(count=12).read())
+    in_resets = {key for key in expected if key[2] / 1000 in resets and key[:2] != (Metric.ROUND_TRIP_TIME, Direction.BOTH)}
+    found = samples(records)
+    assert {key: value for key, value in found.items() if key[0] is not Metric.ROUND_TRIP_TIME} == {
+        key: value for key, value in expected.items() if key not in in_resets and key[0] is not Metric.ROUND_TRIP_TIME
+    }
+    # Each once on the sender's and once on the receiver's counters.
+    often = 2 * len(resets)
+    (message,) = messages(records, DataWarningKind.COUNTER_RESET)
+    assert f"{often} times" in message
+
+
+def test_a_layer_that_begins_again_is_no_drop_of_the_others():
+    client = Client()
+    for number in range(1, 7):
+        layers = {}
+        for ssrc in (21, 22, 23):
+            grown = number - 3 if ssrc == 22 and number >= 4 else number
+            fields = {"packetsSent": 100 * grown, "bytesSent": 10_000 * grown, "mid": "0"}
+            layers |= sent(ssrc, "video", **fields)
+        client.poll(layers, number * 1000)
+    records = client.read()
+    assert set(samples(records, Metric.BITRATE).values()) == {240_000}
+    assert [at for _, _, at in samples(records, Metric.BITRATE)] == [2000, 3000, 5000, 6000]
+    assert "once" in messages(records, DataWarningKind.COUNTER_RESET)[0]
+
+
+# Dumps without their end.
+
+
+def test_a_dump_whose_end_is_missing_says_so():
+    whole = call()
+    assert messages(whole.read(), DataWarningKind.TRUNCATED) == []
+    whole.lines.pop()
+    records = whole.read()
+    assert messages(records, DataWarningKind.TRUNCATED) == ["The dump ends while connected (PC_0): what came later is not in it."]
+    assert only(records, "connection").close_reason == "dump ended"
+
+
+def test_a_connection_that_never_was_up_has_no_end_to_miss():
+    client = Client()
+    client.lines.pop()
+    assert messages(client.read(), DataWarningKind.TRUNCATED) == []
