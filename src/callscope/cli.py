@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from callscope import __version__
-from callscope.commands import CommandError, data, keys, schema, server
+from callscope.commands import CommandError, data, export, keys, schema, server
 from callscope.commands.options import number, text
 from callscope.settings import Settings, SettingsError
 from callscope.sources.registry import SOURCES
@@ -46,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     imported.add_argument("--call", type=text, metavar="ID", help="the call that they belong to, whichever they name")
     imported.add_argument("--json", action="store_true", help="print what became of the files as JSON")
     imported.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    exported = verb("export", export.export, "Write a call's telemetry as NDJSON, which 'import' reads.")
+    exported.add_argument("--output", type=Path, metavar="FILE", help="where to, instead of standard output; packed if named .gz")
+    exported.add_argument("call", type=text, metavar="CALL", help="the platform's id of the call, or the API's (call_…)")
     simulated = verb("simulate", data.simulate, "Make calls that never were.")
     many = number(int, 0, 1_000_000)
     simulated.add_argument("--calls", type=many, help="so many modest calls over two weeks, instead of one")
@@ -63,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     managed.add_argument("--name", type=text, help="what the key is for")
     managed.add_argument("--scope", action="append", choices=["read", "write", "ingest"], help="what it opens (default: all)")
     managed.add_argument("--json", action="store_true", help="print JSON")
-    for worked in (demo, imported, simulated, managed):
+    for worked in (demo, imported, exported, simulated, managed):
         worked.add_argument("--project", type=text, default="default", help="the project (tenant) to work on (default: default)")
     return top
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
+import orjson
 import pytest
 
 from callscope.simulation import simulate_call
@@ -134,6 +135,21 @@ class TestOnce:
         random.Random(1).shuffle(told)
         await write(inspector, told[:100], told[50:], told)
         assert await everything(inspector) == before
+
+    async def test_what_rows_know_by_a_key_is_found_by_it(self, inspector):
+        """The call's id, what events name and what samples are of."""
+        await write(inspector, [event(participant_id="p", connection_id="c", stream_id="s"), samples(1)])
+        keys = "select call_key, participant_key, connection_key, stream_key from live.event where project_id = $1"
+        ((call, *named),) = await inspector.connection.fetch(keys, inspector.project_id)
+        ((series,),) = await rows(inspector, "metric_sample", "series_key")
+        found = {key: (kind, orjson.loads(body)) for key, kind, body in await rows(inspector, "record", "record_key, kind, body")}
+        assert found.pop(series)[0] == "series"
+        assert found == {
+            call: ("call", {"callId": "x"}),
+            named[0]: ("mention", {"participantId": "p"}),
+            named[1]: ("mention", {"connectionId": "c"}),
+            named[2]: ("mention", {"streamId": "s"}),
+        }
 
     async def test_records_that_differ_in_any_field_are_kept_apart(self, inspector):
         names = ["Ada", "Bob", None]

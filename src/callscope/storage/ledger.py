@@ -4,6 +4,7 @@ Records of the catalog are kept as they were told, one row for each distinct one
 Events and samples go straight into their tables.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ import orjson
 
 from callscope.analysis.catalog import series_key
 from callscope.storage.keys import digest, key_of
+from callscope.storage.patience import ENDLESS, Patience, answering
 from callscope.storage.timeseries import Partitions, week_of
 from callscope.telemetry import EventRecord, SamplesRecord, Telemetry
 
@@ -58,10 +60,13 @@ class Ledger:
     Rows are written in the order of their keys, so that two who write the same at once wait for each other, but not in a circle.
     """
 
-    def __init__(self, connection: asyncpg.Connection, partitions: Partitions, project_id: int) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, partitions: Partitions, project_id: int, patience: Patience = ENDLESS
+    ) -> None:
         self.connection = connection
         self.partitions = partitions
         self.project_id = project_id
+        self.patience = patience
         self.changed: dict[str, set[int]] = defaultdict(set)
         self.accepted = 0
         self._weeks: dict[str, set[datetime]] = defaultdict(set)
@@ -74,7 +79,7 @@ class Ledger:
         self.accepted += 1
         call_key = key_of(telemetry.call_id)
         if telemetry.call_id not in self.changed:
-            self._tell(call_key, "call", {"callId": telemetry.call_id})
+            self._tell(call_key, "call", {"callId": telemetry.call_id}, call_key)
         changed = self.changed[telemetry.call_id]
         if isinstance(telemetry, SamplesRecord):
             changed.add(self._add_samples(call_key, telemetry))
@@ -93,11 +98,14 @@ class Ledger:
         await self._flush()
         changes = [{"call_key": key_of(call_id), "series_keys": sorted(keys)} for call_id, keys in self.changed.items()]
         if changes:
-            await self.connection.execute(MARK_CHANGED, self.project_id, _text(changes))
+            with answering(self.connection, self.patience):
+                await self.connection.execute(MARK_CHANGED, self.project_id, _text(changes))
 
-    def _tell(self, call_key: int, kind: str, body: dict[str, Any]) -> None:
+    def _tell(self, call_key: int, kind: str, body: dict[str, Any], record_key: int | None = None) -> None:
+        """``record_key`` is for a record that says what other rows know only by their key: it is found by that one."""
         text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
-        self._records[call_key, digest(kind.encode() + text)] = (kind, text)
+        key = digest(kind.encode() + text) if record_key is None else record_key
+        self._records[call_key, key] = (kind, text)
         self._bytes += len(text)
 
     def _add_samples(self, call_key: int, samples: SamplesRecord) -> int:
@@ -115,7 +123,7 @@ class Ledger:
             if value is not None
         }
         key = series_key(body, key_of)
-        self._tell(call_key, "series", body)
+        self._tell(call_key, "series", body, key)
         project_id, microsecond = self.project_id, timedelta(microseconds=1)
         self._samples += [
             (project_id, call_key, key, _EPOCH + round(at * 1000) * microsecond, value)
@@ -141,15 +149,26 @@ class Ledger:
                 "message": event.message,
                 "payload": event.payload,
                 "duration_ms": event.duration_ms,
-                "participant_key": key_of("participant", event.participant_id) if event.participant_id else None,
-                "connection_key": key_of("connection", event.connection_id) if event.connection_id else None,
-                "stream_key": key_of("stream", event.stream_id) if event.stream_id else None,
+                "participant_key": self._mention(call_key, "participant", event.participant_id),
+                "connection_key": self._mention(call_key, "connection", event.connection_id),
+                "stream_key": self._mention(call_key, "stream", event.stream_id),
             }
         )
-        if event.participant_id:
-            self._tell(call_key, "mention", {"participantId": event.participant_id})
+
+    def _mention(self, call_key: int, kind: str, id_: str | None) -> int | None:
+        """The key of what an event names, and a record of whose key it is."""
+        if id_ is None:
+            return None
+        key = key_of(kind, id_)
+        if (call_key, key) not in self._records:
+            self._tell(call_key, "mention", {f"{kind}Id": id_}, key)
+        return key
 
     async def _flush(self) -> None:
+        with answering(self.connection, self.patience):
+            await self._write()
+
+    async def _write(self) -> None:
         if self._records:
             keys, values = zip(*sorted(self._records.items()), strict=True)
             columns = [[call for call, _ in keys], [key for _, key in keys], [kind for kind, _ in values]]
@@ -171,7 +190,9 @@ class Ledger:
         new = weeks - self._weeks[table]
         if new:
             self._weeks[table] |= new
-            for partition in await self.partitions.ensure(table, new):
+            async with asyncio.timeout(self.patience.answer_seconds):
+                partitions = await self.partitions.ensure(table, new)
+            for partition in partitions:
                 # Without a look at it, a transaction that has used the table before does not hear of a new partition.
                 await self.connection.execute(f"select from {partition} limit 0")
 

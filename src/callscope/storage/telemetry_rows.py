@@ -1,0 +1,131 @@
+"""Reads what telemetry told of one call, as the ledger keeps it, in pieces of bounded size: each begins where the last one ended.
+
+The order is that of primary keys, so that no piece is sorted or skipped over, and depends on nothing but what was told.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+ROWS = 1_000
+SAMPLES = 5_000
+BYTES = 4 * 2**20
+"""Where rows are large, about so much of them is a piece, or else one row."""
+
+_LEAST = -(2**63)
+_START = datetime.min.replace(tzinfo=UTC)
+
+# Every statement below reads along a primary key. Where PostgreSQL has no statistics yet, it had rather sort all that is left of
+# the call for each piece.
+ALONG_KEYS = "set local enable_sort = off; set local enable_bitmapscan = off; set local enable_seqscan = off"
+PROJECT = "select project_id from callscope.project where name = $1"
+# Every call has this record, and it is found by the call's key.
+CALL_ID = """
+select body ->> 'callId' from live.record where project_id = $1 and call_key = $2 and record_key = $2 and kind = 'call'
+"""
+COUNT = """
+select (select count(*) from live.record where project_id = $1 and call_key = $2 and kind = any($3)
+        and record_key <> $2)
+    + (select count(*) from live.event where project_id = $1 and call_key = $2)
+    + (select count(*) from live.metric_sample where project_id = $1 and call_key = $2)
+"""
+# Bytes of a value, told without unpacking it: what PostgreSQL has packed may be a hundred times as long.
+_WEIGHT = "coalesce(pg_column_size({0}) * case when pg_column_compression({0}) is null then 1 else 100 end, 0)"
+# Of a series, or of what an event names. Not a join, which may look at all records of the call for each row.
+_RECORD = "select body from live.record where project_id = $1 and call_key = $2 and record_key = {}"
+RECORDS = f"""
+select record_key, body::text
+from (
+    select record_key, body, sum({_WEIGHT.format("body")}) over (order by record_key) - {_WEIGHT.format("body")} as before
+    from live.record
+    where project_id = $1 and call_key = $2 and kind = $3 and record_key > $4 and record_key <> $2
+    order by record_key limit $5
+) piece
+where before < $6 order by record_key
+"""
+EVENTS = f"""
+select told.at, told.event_key, told.category, told.name, told.severity, told.outcome, told.code, told.subcode, told.message,
+    told.payload::text as payload, told.duration_ms,
+    case when told.tells_participant then ({_RECORD.format("told.participant_key")}) ->> 'participantId' end as participant_id,
+    ({_RECORD.format("told.connection_key")}) ->> 'connectionId' as connection_id,
+    ({_RECORD.format("told.stream_key")}) ->> 'streamId' as stream_id
+from (
+    select event.*, sum({_WEIGHT.format("payload")}) over (order by at, event_key) - {_WEIGHT.format("payload")} as before
+    from live.event
+    where project_id = $1 and call_key = $2 and (at, event_key) > ($3, $4)
+    order by at, event_key limit $5
+) told
+where told.before < $6 order by told.at, told.event_key
+"""
+# Numbers as JSON writes them: exact, and no work for Python. JSON's readers know one zero.
+SAMPLES_BY_SERIES = f"""
+select piece.*, ({_RECORD.format("piece.series_key")})::text as series
+from (
+    select series_key, max(at) as last_at, count(*) as sample_count,
+        string_agg(trim_scale(extract(epoch from at) * 1000)::text, ',' order by at) as times,
+        string_agg(case when value = 0 then '0' else value::text end, ',' order by at) as values
+    from (
+        select series_key, at, value from live.metric_sample
+        where project_id = $1 and call_key = $2 and (series_key, at) > ($3, $4)
+        order by series_key, at limit $5
+    ) sample
+    group by series_key
+) piece
+order by piece.series_key
+"""
+
+
+async def known_project(connection: asyncpg.Connection, name: str) -> int | None:
+    """The id of a project; None where there is none."""
+    project_id: int | None = await connection.fetchval(PROJECT, name)
+    return project_id
+
+
+@asynccontextmanager
+async def one_state(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """A transaction in which what is told meanwhile does not show."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute(ALONG_KEYS)
+        yield
+
+
+class TelemetryRows:
+    """One call's telemetry, on a connection that sees one state of it."""
+
+    def __init__(self, connection: asyncpg.Connection, project_id: int, call_key: int) -> None:
+        self.connection = connection
+        self.call = (project_id, call_key)
+
+    async def call_id(self) -> str | None:
+        """The platform's id; None where nothing was told of such a call."""
+        call_id: str | None = await self.connection.fetchval(CALL_ID, *self.call)
+        return call_id
+
+    async def count(self, kinds: list[str]) -> int:
+        """Records of these kinds, events and samples together."""
+        count: int = await self.connection.fetchval(COUNT, *self.call, kinds)
+        return count
+
+    async def records(self, kind: str) -> AsyncIterator[list[str]]:
+        """Bodies of the records of a kind, as JSON."""
+        last = _LEAST
+        while rows := await self.connection.fetch(RECORDS, *self.call, kind, last, ROWS, BYTES):
+            yield [row["body"] for row in rows]
+            last = rows[-1]["record_key"]
+
+    async def events(self) -> AsyncIterator[list[Any]]:
+        """Rows of events in order of time, with the ids that each one named, and the payload as JSON."""
+        last: tuple[datetime, int] = (_START, _LEAST)
+        while rows := await self.connection.fetch(EVENTS, *self.call, *last, ROWS, BYTES):
+            yield rows
+            last = (rows[-1]["at"], rows[-1]["event_key"])
+
+    async def samples(self) -> AsyncIterator[list[Any]]:
+        """Rows of a part of one series each: ``times`` (milliseconds since the Unix epoch) and ``values`` with commas between."""
+        last: tuple[int, datetime] = (_LEAST, _START)
+        while rows := await self.connection.fetch(SAMPLES_BY_SERIES, *self.call, *last, SAMPLES):
+            yield rows
+            last = (rows[-1]["series_key"], rows[-1]["last_at"])
