@@ -23,6 +23,7 @@ from callscope.query.errors import ErrorCode
 from callscope.schema.metric_series import MAX_POINTS
 from callscope.simulation import demo_calls
 from callscope.sources.lines import MAX_LINE_BYTES
+from callscope.sources.refusal_codes import RefusalCode
 from callscope.sources.registry import SOURCES
 from callscope.storage.pool import STATEMENT_TIMEOUT_MS
 from callscope.telemetry import EARLIEST, LATEST, TELEMETRY, json_schema
@@ -168,6 +169,8 @@ def test_the_defaults_of_settings_are_told():
     assert defaults["CALLSCOPE_HOST"] == read.host
     assert defaults["CALLSCOPE_PORT"] == str(read.port)
     assert defaults["CALLSCOPE_POOL_SIZE"] == str(read.pool_size)
+    assert defaults["CALLSCOPE_INGEST_REQUESTS"] == str(read.ingest_requests)
+    assert defaults["CALLSCOPE_INGEST_BYTES"] == str(read.ingest_bytes)
     assert defaults["CALLSCOPE_CORS_ORIGINS"] == ",".join(read.cors_origins)
 
 
@@ -185,6 +188,11 @@ def test_every_error_code_is_explained_with_its_status():
         if INGEST_STATUS.get(ErrorCode(code), status) != status:
             expected += f", of ingest {INGEST_STATUS[ErrorCode(code)]}"
         assert told == expected
+
+
+def test_every_code_of_refused_rows_is_listed():
+    told = [code for row in table("Refused for") for code in re.findall(r"`(\w+)`", row[1])]
+    assert sorted(told) == sorted(RefusalCode)
 
 
 def test_the_limits_are_those_of_the_code():

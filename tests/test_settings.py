@@ -25,6 +25,11 @@ def test_each_is_read_from_its_variable():
             "CALLSCOPE_PORT": "0",
             "CALLSCOPE_POOL_SIZE": "1000",
             "CALLSCOPE_CORS_ORIGINS": "https://a.example, https://b.example:8443",
+            "CALLSCOPE_INGEST_REQUESTS": "10000",
+            "CALLSCOPE_INGEST_BYTES": "1",
+            "CALLSCOPE_VONAGE_SIGNATURE_SECRET": "this, next",
+            "CALLSCOPE_GEOIP_DATABASE": "/data/city.mmdb",
+            "CALLSCOPE_METRICS_KEY": "figures",
         }
     )
     assert read == Settings(
@@ -35,11 +40,18 @@ def test_each_is_read_from_its_variable():
         0,
         1000,
         ("https://a.example", "https://b.example:8443"),
+        10_000,
+        1,
+        ("this", "next"),
+        Path("/data/city.mmdb"),
+        "figures",
     )
+    assert not any(secret in repr(read) for secret in ("this", "next", "figures"))
 
 
 def test_an_empty_variable_is_none():
-    names = ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "HOST", "PORT", "POOL_SIZE", "CORS_ORIGINS")
+    names = ["DATA_DIR", "DATABASE_URL", "REDIS_URL", "HOST", "PORT", "POOL_SIZE", "CORS_ORIGINS", "INGEST_REQUESTS"]
+    names += ["INGEST_BYTES", "VONAGE_SIGNATURE_SECRET", "GEOIP_DATABASE", "METRICS_KEY"]
     assert Settings.read({f"CALLSCOPE_{name}": "" for name in names}) == Settings.read({})
 
 
@@ -70,6 +82,10 @@ def test_origins(value, origins):
         ("POOL_SIZE", "0"),
         ("POOL_SIZE", "many"),
         ("REDIS_URL", "localhost:6379"),
+        ("INGEST_REQUESTS", "0"),
+        ("INGEST_BYTES", "1 GB"),
+        ("VONAGE_SIGNATURE_SECRET", "this,,next"),
+        ("VONAGE_SIGNATURE_SECRET", " "),
         ("CORS_ORIGINS", "inspector.example"),
         ("CORS_ORIGINS", "none, https://a.example"),
     ],

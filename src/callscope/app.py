@@ -11,12 +11,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from callscope.api.admission import Admission
 from callscope.api.graphql import GraphQLEndpoint
 from callscope.api.health import HealthEndpoint
 from callscope.api.ingest import IngestEndpoint
 from callscope.api.inspections import Inspections
 from callscope.api.keys import Keyring
+from callscope.api.metrics import Metrics, MetricsEndpoint, MetricsMiddleware
 from callscope.api.persisted import PersistedDocuments
+from callscope.api.signatures import Signatures
+from callscope.geoip import Locate
 from callscope.schema.root import engine
 from callscope.settle import Settler
 from callscope.storage.pool import Pool
@@ -32,15 +36,36 @@ def create_app(
     pool_size: int = 16,
     cors_origins: Sequence[str] = ("*",),
     settling: bool = True,
+    ingest_requests: int = 64,
+    ingest_bytes: int = 2**30,
+    vonage_secrets: Sequence[str] = (),
+    locate: Locate | None = None,
+    metrics_key: str | None = None,
 ) -> Starlette:
-    """The server on a migrated database. In its background it settles what is ingested, unless another process does."""
+    """The server on a migrated database. In its background it settles what is ingested, unless another process does.
+
+    Half of the pool's connections are left to readers, however much is ingested.
+    """
     pool = Pool(database_url, size=pool_size)
     keyring = Keyring(pool)
     settler = Settler(database_url)
     documents = PersistedDocuments(redis_url)
     inspections = Inspections(pool)
     graphql = GraphQLEndpoint(engine(), pool, keyring, documents, inspections)
-    ingest = IngestEndpoint(pool, Partitions(database_url), keyring, settler.changed)
+    metrics = Metrics()
+    admission = Admission(requests=ingest_requests, size=ingest_bytes, writers=max(pool_size // 2, 1))
+    ingest = IngestEndpoint(
+        pool,
+        Partitions(database_url),
+        keyring,
+        settler.changed,
+        admission=admission,
+        metrics=metrics,
+        signatures=Signatures(vonage_secrets),
+        locate=locate,
+    )
+    metrics.watch(admission, pool)
+    figures = MetricsEndpoint(metrics, database_url, metrics_key)
     health = HealthEndpoint(database_url)
 
     @asynccontextmanager
@@ -58,13 +83,16 @@ def create_app(
             Route("/graphql", graphql, methods=["GET", "POST"]),
             Route("/ingest", ingest.native, methods=["POST"]),
             Route("/ingest/{source}", ingest.source, methods=["POST"]),
+            Route("/ingest/{source}/{key}", ingest.webhook, methods=["POST"]),
             Route("/telemetry.schema.json", telemetry_schema),
             Route("/health/live", health.live),
             Route("/health/ready", health.ready),
+            Route("/metrics", figures.answer),
             *playground_routes(),
         ],
         # Any origin is safe to allow: the key travels in a header, and a browser sends none by itself.
         middleware=[
+            Middleware(MetricsMiddleware, metrics),
             Middleware(
                 CORSMiddleware,
                 allow_origins=cors_origins,

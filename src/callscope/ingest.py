@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from callscope.geoip import Locate, located
 from callscope.simulation import CallPlan, simulate_call
 from callscope.sources import Refusal, SourceError
+from callscope.sources.refusal_codes import RefusalCode
 from callscope.storage.ledger import Ledger
+from callscope.storage.patience import ENDLESS, Patience, transaction
 from callscope.storage.timeseries import Partitions
-from callscope.telemetry import Telemetry
+from callscope.telemetry import ParticipantRecord, Telemetry
 
 Row = TypeVar("Row")
 
@@ -37,17 +40,26 @@ async def ingest(
     partitions: Partitions,
     project_id: int,
     batches: AsyncIterator[Iterable[Telemetry | Refusal]],
+    *,
+    patience: Patience = ENDLESS,
+    locate: Locate | None = None,
 ) -> Receipt:
-    """Write telemetry in one transaction: all that is accepted, or nothing where the source breaks off with an error."""
+    """Write telemetry in one transaction: all that is accepted, or nothing where the source breaks off with an error.
+
+    Network addresses go no further than here: ``locate`` makes locations of them, and without it they are forgotten.
+    """
     receipt = Receipt()
-    async with connection.transaction():
-        ledger = Ledger(connection, partitions, project_id)
+    async with transaction(connection, patience):
+        ledger = Ledger(connection, partitions, project_id, patience)
         async for batch in batches:
             for row in batch:
                 if isinstance(row, Refusal):
                     if len(receipt.refused) == MAX_REFUSED:
-                        raise SourceError(f"more than {MAX_REFUSED} rows are refused; this one: {row.reason}", row.line)
+                        told = f"more than {MAX_REFUSED} rows are refused; this one: {row.reason}"
+                        raise SourceError(told, row.line, RefusalCode.TOO_MANY_REFUSED)
                     receipt.refused.append(row)
+                elif isinstance(row, ParticipantRecord):
+                    await ledger.add(located(row, locate))
                 else:
                     await ledger.add(row)
         await ledger.finish()

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
@@ -25,6 +25,11 @@ class Settings:
     port: int = 8000
     pool_size: int = 16
     cors_origins: tuple[str, ...] = ("*",)
+    ingest_requests: int = 64
+    ingest_bytes: int = 2**30
+    vonage_secrets: tuple[str, ...] = field(default=(), repr=False)
+    geoip_database: Path | None = None
+    metrics_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -37,6 +42,11 @@ class Settings:
             port=_number(environment, "CALLSCOPE_PORT", cls.port, range(65_536)),
             pool_size=_number(environment, "CALLSCOPE_POOL_SIZE", cls.pool_size, range(1, 1_001)),
             cors_origins=_origins(environment.get("CALLSCOPE_CORS_ORIGINS") or "*"),
+            ingest_requests=_number(environment, "CALLSCOPE_INGEST_REQUESTS", cls.ingest_requests, range(1, 10_001)),
+            ingest_bytes=_number(environment, "CALLSCOPE_INGEST_BYTES", cls.ingest_bytes, range(1, 2**50)),
+            vonage_secrets=_secrets(environment, "CALLSCOPE_VONAGE_SIGNATURE_SECRET"),
+            geoip_database=Path(database).expanduser() if (database := environment.get("CALLSCOPE_GEOIP_DATABASE")) else None,
+            metrics_key=environment.get("CALLSCOPE_METRICS_KEY") or None,
         )
 
 
@@ -48,6 +58,16 @@ def _origins(value: str) -> tuple[str, ...]:
     if any(origin != "*" and "://" not in origin for origin in origins):
         raise SettingsError(f"CALLSCOPE_CORS_ORIGINS should be origins such as https://inspector.example, or none, not {value!r}")
     return origins
+
+
+def _secrets(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Secrets with commas between: the one in use, and the next."""
+    value = environment.get(name)
+    secrets = tuple(secret.strip() for secret in value.split(",")) if value else ()
+    # The value itself is not told: it would end up in logs.
+    if not all(secrets):
+        raise SettingsError(f"{name} should be a secret, or several with commas between, none of them empty")
+    return secrets
 
 
 def _redis_url(value: str | None) -> str | None:

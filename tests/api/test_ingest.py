@@ -1,7 +1,9 @@
 """Telemetry over HTTP: what is accepted, refused, and answered."""
 
 import gzip
+import io
 import tracemalloc
+import zipfile
 from uuid import uuid4
 
 import asyncpg
@@ -74,7 +76,7 @@ def refusal(answer, status, code):
 
 
 def raising(error):
-    async def ingest(*_):
+    async def ingest(*_, **__):
         raise error
 
     return ingest
@@ -184,6 +186,46 @@ class TestSources:
         assert words in refusal(await post(inspector, content, "/ingest/rtcstats"), 400, "BAD_REQUEST")
         assert await participants(inspector) == []
 
+    async def test_a_damaged_dump_is_told_as_the_one_row_that_is_refused(self, inspector):
+        content = (await post(inspector, DUMP + b"nonsense\n", "/ingest/rtcstats")).json()
+        assert (content["calls"], content["accepted"]) == ([], 0)
+        (row,) = content["refused"]
+        assert (row["line"], row["field"], row["code"]) == (7, None, "source_invalid")
+        assert content["errors"][0]["message"] == f"Line 7: {row['reason']}"
+        content = (await post(inspector, gzip.compress(DUMP)[:-9], "/ingest/rtcstats")).json()
+        assert [(row["line"], row["code"]) for row in content["refused"]] == [(0, "truncated")]
+
+    async def test_columns_that_nobody_knows_are_kept_and_categories_that_nobody_knows_refused(self, inspector):
+        columns = "Type,TimeGenerated [UTC],CallId,ParticipantId,OperationName,CallClientTimeStamp [UTC],Umläut,NewIn2031"
+        when = "2024-01-09T15:07:56.066Z"
+        rows = [
+            f"ACSCallClientOperations,{when},c,p,JoinCall,{when},ümläut \U0001f600,'; drop table live.event; --",
+            f"ACSCallRatings,{when},c,p,JoinCall,{when},,",
+        ]
+        content = b"\xef\xbb\xbf" + "\r\n".join([columns, *rows]).encode()
+        answer = (await post(inspector, content, "/ingest/acs")).json()
+        (refused,) = answer["refused"]
+        assert (refused["line"], refused["field"], refused["code"]) == (3, "category", "category_unknown")
+        assert "CallSummary, CallSummaryUpdates" in refused["reason"]
+        (payload,) = [
+            orjson.loads(row["payload"])
+            for row in await inspector.connection.fetch(
+                "select payload from live.event where project_id = $1", inspector.project_id
+            )
+        ]
+        assert (payload["umläut"], payload["newIn2031"]) == ("ümläut \U0001f600", "'; drop table live.event; --")
+
+    @pytest.mark.parametrize(
+        "text",
+        ["'); drop table live.record; --", "${jndi:ldap://x}", "<script>alert(1)</script>", "\u202e\u0085\ufeff\x7f", "%s%n{0}"],
+    )
+    async def test_hostile_text_is_stored_as_what_it_is(self, inspector, text):
+        row = {"type": "participant", "callId": text, "participantId": text, "displayName": text}
+        assert (await post(inspector, orjson.dumps(row))).json()["calls"] == [text]
+        await inspector.settle()
+        query = "query ($id: String!) { call(callId: $id) { participants { nodes { displayName } } } }"
+        assert (await inspector.query(query, id=text))["call"]["participants"]["nodes"] == [{"displayName": text}]
+
 
 class TestKeys:
     @pytest.mark.parametrize(
@@ -232,8 +274,18 @@ class TestRefused:
     async def test_a_gzip_bomb(self, inspector, monkeypatch):
         monkeypatch.setattr(lines, "EXPANSION_IS_FREE_BELOW", 100_000)
         bomb = gzip.compress(GOOD + (b" " * 999 + b"\n") * 2000)
-        assert "expands to more than 200 times" in refusal(await post(inspector, bomb), 400, "BAD_REQUEST")
+        answer = await post(inspector, bomb)
+        assert "expands to more than 200 times" in refusal(answer, 400, "BAD_REQUEST")
+        assert [row["code"] for row in answer.json()["refused"]] == ["file_too_expanded"]
         assert await participants(inspector) == []
+
+    async def test_a_zip_archive(self, inspector):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("dump", DUMP)
+        answer = await post(inspector, packed.getvalue(), "/ingest/rtcstats")
+        assert "zip archive: send what is in it" in refusal(answer, 400, "BAD_REQUEST")
+        assert [row["code"] for row in answer.json()["refused"]] == ["file_packed"]
 
     async def test_an_endless_line_that_is_never_held_as_a_whole(self, inspector, monkeypatch):
         monkeypatch.setattr(lines, "MAX_LINE_BYTES", 2**20)
@@ -284,9 +336,9 @@ class TestDatabase:
         tries = []
         ingest = module.ingest
 
-        async def collide(*arguments):
+        async def collide(*arguments, **options):
             tries.append(1)
-            receipt = await ingest(*arguments)
+            receipt = await ingest(*arguments, **options)
             if len(tries) < 3:
                 raise asyncpg.DeadlockDetectedError
             return receipt

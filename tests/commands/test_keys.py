@@ -72,6 +72,16 @@ def test_keys_are_listed_by_number_without_what_opens(run, database):
     assert not any(key in listed.out + as_json.out for key in keys)
 
 
+def test_a_key_that_can_only_ingest_is_shown_as_such(run, database):
+    made = run("keys", "create", "--scope", "ingest")
+    assert made.out.count("\n") == 1
+    assert "can only ingest" in made.err
+    assert "can only ingest" in run("keys", "create", "--scope", "ingest", "--json").err
+    assert run("keys", "create", "--scope", "ingest", "--scope", "read").err == ""
+    shown = [("ingest only" in line, "ingest,read" in line) for line in run("keys", "list").out.splitlines()]
+    assert shown == [(True, False), (True, False), (False, True)]
+
+
 def test_a_revoked_key_opens_nothing(run, database):
     key = run("keys", "create").out.strip()
     assert run("keys", "revoke", "1").status == 0

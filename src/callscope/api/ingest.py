@@ -1,5 +1,8 @@
-"""Telemetry over HTTP: our own NDJSON, or the format of a source."""
+"""Telemetry over HTTP: our own NDJSON, or the format of a source; with a key in a header, or in the address of a webhook."""
 
+import asyncio
+import hashlib
+import logging
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,52 +13,104 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from callscope.api.admission import Admission, Visit
 from callscope.api.keys import Grant, Keyring, Scope
-from callscope.api.unavailability import database_errors
+from callscope.api.metrics import Metrics
+from callscope.api.signatures import Signature, Signatures
+from callscope.api.unavailability import INTERNAL, database_errors
+from callscope.geoip import Locate
 from callscope.ingest import Receipt, in_batches, ingest
 from callscope.query.errors import ErrorCode, RequestError
 from callscope.sources import SourceError
 from callscope.sources.registry import NATIVE, SOURCES, Source
+from callscope.storage.patience import Patience
 from callscope.storage.pool import Pool
 from callscope.storage.timeseries import Partitions
 
+log = logging.getLogger(__name__)
+
 SPOOLED_BYTES = 1_000_000
+IDLE_SECONDS = 30
+"""So long may a sender pause in the middle of its body."""
 ATTEMPTS = 3
 ENCODINGS = ("identity", "gzip")
+PATIENCE = Patience(lock_seconds=3, answer_seconds=10)
 STATUS = {ErrorCode.UNAUTHENTICATED: 401, ErrorCode.FORBIDDEN: 403, ErrorCode.OVERLOADED: 503, ErrorCode.TIMEOUT: 503}
 
 
 class IngestEndpoint:
-    """Answers ``POST /ingest`` and ``POST /ingest/{source}`` once everything that it accepted is durable."""
+    """Answers ``POST /ingest``, ``/ingest/{source}`` and ``/ingest/{source}/{key}`` once all that it accepted is durable."""
 
-    def __init__(self, pool: Pool, partitions: Partitions, keyring: Keyring, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        partitions: Partitions,
+        keyring: Keyring,
+        changed: Callable[[], None],
+        *,
+        admission: Admission,
+        metrics: Metrics,
+        signatures: Signatures,
+        locate: Locate | None = None,
+    ) -> None:
         self._pool = pool
         self._partitions = partitions
         self._keyring = keyring
         self._changed = changed
+        self._admission = admission
+        self._metrics = metrics
+        self._signatures = signatures
+        self._locate = locate
 
     async def native(self, request: Request) -> Response:
-        return await self._answer(request, NATIVE)
+        return await self._answer(request, NATIVE.name)
 
     async def source(self, request: Request) -> Response:
-        name = request.path_params["source"]
-        source = SOURCES.get(name)
-        if source is None:
-            known = ", ".join(SOURCES)
-            return _refused(RequestError(ErrorCode.BAD_REQUEST, f"There is no source '{name}': it should be one of {known}."))
-        return await self._answer(request, source)
+        return await self._answer(request, request.path_params["source"])
 
-    async def _answer(self, request: Request, source: Source) -> Response:
+    async def webhook(self, request: Request) -> Response:
+        """As ``source``, for senders that can set no header."""
+        return await self._answer(request, request.path_params["source"], request.path_params["key"])
+
+    async def _answer(self, request: Request, name: str, key: str | None = None) -> Response:
         try:
+            source = _source(name)
             with database_errors():
-                receipt = await self._receive(request, source, await self._grant(request))
+                receipt = await self._receive(request, source, key)
         except RequestError as error:
             return _refused(error)
+        except SourceError as error:
+            self._metrics.refused(name, [error.refusal.code])
+            return _damaged(error)
         except ClientDisconnect:
             # Nobody is left to answer, and nothing was stored.
             return Response(status_code=400)
+        except Exception:
+            log.exception("a request failed")
+            return _refused(RequestError(ErrorCode.INTERNAL, INTERNAL))
+        self._metrics.accepted(name, receipt.accepted)
+        self._metrics.refused(name, [refusal.code for refusal in receipt.refused])
         self._changed()
-        return _json(receipt.as_json(), 400 if receipt.refused and not receipt.accepted else 200)
+        # Who sends webhooks sends refused ones again, and none at all after many errors: the same rows would be refused again.
+        is_bad = receipt.refused and not receipt.accepted and key is None
+        return _json(receipt.as_json(), 400 if is_bad else 200)
+
+    async def _receive(self, request: Request, source: Source, key: str | None) -> Receipt:
+        encoding = request.headers.get("content-encoding", "identity").lower()
+        if encoding not in ENCODINGS:
+            raise RequestError(ErrorCode.BAD_REQUEST, f"Content-Encoding should be gzip or none, not '{encoding}'.")
+        with self._admission.visit() as visit:
+            async with asyncio.timeout(PATIENCE.lock_seconds):
+                grant = await self._grant(request) if key is None else await self._webhook_grant(key)
+            signature = None
+            if key is not None and self._signatures.are_wanted(source.name):
+                signature = self._signatures.check(source.name, request.headers.get("authorization"))
+            visit.announce(_length(request))
+            with tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as spooled:
+                file = cast("BinaryIO", spooled)
+                await _spool(request, file, visit, signature)
+                async with self._admission.turn(is_held=source.is_held):
+                    return await self._ingest(file, source, request.query_params.get("call"), grant)
 
     async def _grant(self, request: Request) -> Grant:
         grant = await self._keyring.grant(request.headers.get("authorization"))
@@ -65,18 +120,18 @@ class IngestEndpoint:
             raise RequestError(ErrorCode.FORBIDDEN, "This key may not send telemetry: use one with the scope 'ingest'.")
         return grant
 
-    async def _receive(self, request: Request, source: Source, grant: Grant) -> Receipt:
-        encoding = request.headers.get("content-encoding", "identity").lower()
-        if encoding not in ENCODINGS:
-            raise RequestError(ErrorCode.BAD_REQUEST, f"Content-Encoding should be gzip or none, not '{encoding}'.")
-        with tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as file:
-            async for chunk in request.stream():
-                file.write(chunk)
-            try:
-                return await self._ingest(cast("BinaryIO", file), source, request.query_params.get("call"), grant)
-            except SourceError as error:
-                at = f"Line {error.line}: " if error.line is not None else ""
-                raise RequestError(ErrorCode.BAD_REQUEST, f"{at}{error.reason}") from error
+    async def _webhook_grant(self, key: str) -> Grant:
+        """What the key in an address opens, which must be no more than to ingest: addresses are written into logs."""
+        grant = await self._keyring.grant(f"Bearer {key}")
+        if grant is None:
+            raise RequestError(ErrorCode.UNAUTHENTICATED, "Send to /ingest/SOURCE/KEY with a valid key that can only ingest.")
+        if grant.scopes != {Scope.INGEST}:
+            raise RequestError(
+                ErrorCode.FORBIDDEN,
+                "This key can do more than ingest, too much for an address, which ends up in logs: make another one with"
+                " 'callscope keys create --scope ingest', and revoke this one.",
+            )
+        return grant
 
     async def _ingest(self, file: BinaryIO, source: Source, call_id: str | None, grant: Grant) -> Receipt:
         """Once more where another writer of the same rows was in the way."""
@@ -85,8 +140,47 @@ class IngestEndpoint:
             with suppress(asyncpg.DeadlockDetectedError):
                 async with self._pool.connection() as connection:
                     rows = in_batches(source.read(file, call_id=call_id))
-                    return await ingest(connection, self._partitions, grant.project_id, rows)
+                    return await ingest(
+                        connection, self._partitions, grant.project_id, rows, patience=PATIENCE, locate=self._locate
+                    )
         raise RequestError(ErrorCode.OVERLOADED, "Others write the same telemetry just now: try again in a moment.")
+
+
+async def _spool(request: Request, file: BinaryIO, visit: Visit, signature: Signature | None) -> None:
+    """Keep the body until it is whole: no client that is slow to send keeps a connection to the database waiting."""
+    digest, clock = hashlib.sha256(), asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(IDLE_SECONDS) as patience:
+            async for chunk in request.stream():
+                patience.reschedule(clock() + IDLE_SECONDS)
+                visit.take(len(chunk))
+                file.write(chunk)
+                if signature is not None:
+                    digest.update(chunk)
+    except TimeoutError:
+        raise RequestError(ErrorCode.TIMEOUT, f"Nothing more of the body came for {IDLE_SECONDS} seconds.") from None
+    if signature is not None:
+        signature.check_body(digest.hexdigest())
+
+
+def _source(name: str) -> Source:
+    source = SOURCES.get(name)
+    if source is None:
+        raise RequestError(ErrorCode.BAD_REQUEST, f"There is no source '{name}': it should be one of {', '.join(SOURCES)}.")
+    return source
+
+
+def _length(request: Request) -> int:
+    """The bytes that a request announces; 0 where it does not say."""
+    told = request.headers.get("content-length", "")
+    return int(told) if told.isascii() and told.isdecimal() and len(told) < 19 else 0
+
+
+def _damaged(error: SourceError) -> Response:
+    """A file of which nothing is accepted: told as an error, and as the one row that is refused."""
+    at = f"Line {error.line}: " if error.line is not None else ""
+    content = {"errors": RequestError(ErrorCode.BAD_REQUEST, f"{at}{error.reason}").formatted()}
+    return _json(content | Receipt(refused=[error.refusal]).as_json(), 400)
 
 
 def _refused(error: RequestError) -> Response:

@@ -1,6 +1,7 @@
 """``keys create``, ``keys list`` and ``keys revoke``."""
 
 import argparse
+import sys
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ async def manage(settings: Settings, given: argparse.Namespace) -> None:
             scopes = frozenset(Scope(scope) for scope in given.scope) if given.scope else frozenset(Scope)
             key, _ = await create(connection, given.project, given.name or "", scopes)
             say(orjson.dumps({"key": key}).decode() if given.json else key)
+            if scopes == {Scope.INGEST}:
+                sys.stderr.write("callscope: this key can only ingest, so it may stand in an address: /ingest/vonage/KEY\n")
         elif given.action == "list":
             rows = [dict(row) for row in await listed(connection, given.project)]
             if given.json:
@@ -33,4 +36,5 @@ async def manage(settings: Settings, given: argparse.Namespace) -> None:
 
 def _line(row: dict[str, Any]) -> str:
     state = "revoked" if row["revoked_at"] else "open"
-    return f"{row['key_id']:>4}  …{row['last_four']}  {state:<8}  {','.join(row['scopes']):<18}  {row['name']}"
+    scopes = "ingest only" if row["scopes"] == [Scope.INGEST] else ",".join(row["scopes"])
+    return f"{row['key_id']:>4}  …{row['last_four']}  {state:<8}  {scopes:<18}  {row['name']}"

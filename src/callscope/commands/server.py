@@ -19,6 +19,7 @@ from callscope.api.keys import create, grant_of, project_of
 from callscope.app import create_app
 from callscope.commands import CommandError, database, database_at, ensure_migrated, say
 from callscope.commands.progress import progress
+from callscope.geoip import Locate, locating
 from callscope.ingest import ingest_plans
 from callscope.servers import servers
 from callscope.settings import Settings
@@ -30,10 +31,11 @@ GRACE_SECONDS = 5
 
 async def serve(settings: Settings, given: argparse.Namespace) -> None:
     """Serve until a signal comes."""
+    locate = locating(settings.geoip_database)
     with _listening(settings, given) as listener, servers(settings) as found:
         async with database_at(found.database_url) as connection:
             await ensure_migrated(connection, own=settings.database_url is None)
-        server = _server(found.database_url, found.redis_url, settings)
+        server = _server(found.database_url, found.redis_url, settings, locate)
         say(f"Callscope serves on {_address(listener)}")
         await server.serve(sockets=[listener])
 
@@ -41,13 +43,14 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
 async def demo(settings: Settings, given: argparse.Namespace) -> None:
     """Fill what is empty, serve, and say where and with which key."""
     told = settings.data_dir / "demo.json"
+    locate = locating(settings.geoip_database)
     with _listening(settings, given) as listener:
         # Where it is, a server should be: a killed one could not take it away.
         told.unlink(missing_ok=True)
         async with database(settings) as (connection, found):
             key = await _usable_key(connection, given.project, settings.data_dir / "demo.key")
             await _fill(connection, found.database_url, given.project)
-            server = _server(found.database_url, found.redis_url, settings)
+            server = _server(found.database_url, found.redis_url, settings, locate)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.wait([serving], timeout=0.01)
@@ -81,12 +84,23 @@ def _address(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def _server(database_url: str, redis_url: str | None, settings: Settings) -> uvicorn.Server:
+def _server(database_url: str, redis_url: str | None, settings: Settings, locate: Locate | None) -> uvicorn.Server:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    app = create_app(database_url, redis_url, pool_size=settings.pool_size, cors_origins=settings.cors_origins)
+    app = create_app(
+        database_url,
+        redis_url,
+        pool_size=settings.pool_size,
+        cors_origins=settings.cors_origins,
+        ingest_requests=settings.ingest_requests,
+        ingest_bytes=settings.ingest_bytes,
+        vonage_secrets=settings.vonage_secrets,
+        locate=locate,
+        metrics_key=settings.metrics_key,
+    )
     # The schema is large and stays: without it, collecting garbage does not stop requests for tens of milliseconds.
     gc.collect()
     gc.freeze()
+    # No log of addresses: those of webhooks hold a key.
     return uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, server_header=False)
     )

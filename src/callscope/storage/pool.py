@@ -49,6 +49,16 @@ class Pool:
             connection.terminate()
         self._idle.clear()
 
+    @property
+    def size(self) -> int:
+        """Connections that may be open."""
+        return self._size
+
+    @property
+    def busy(self) -> int:
+        """Connections in use."""
+        return len(self._busy)
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """One connection; raises TimeoutError where all stay busy."""

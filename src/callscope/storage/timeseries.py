@@ -65,7 +65,7 @@ class Partitions:
                             await _create(connection, f"live.{table}", name, week)
                             self._known.add(name)
                 finally:
-                    await connection.close()
+                    await connection.close(timeout=1)
         return sorted(names) if self._native else []
 
 
