@@ -1,22 +1,29 @@
 """Latency of the same operations with 10 and with 100 times as many calls stored."""
 
 import asyncio
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
+from urllib.parse import urlsplit
 
 import orjson
 
+from callscope.api.keys import create
 from callscope.ingest import ingest_plans
 from callscope.settle import settle_pending
 from callscope.simulation import CallPlan
+from callscope.storage.migrations import migrate
+from callscope.storage.pool import connect
 from callscope.storage.timeseries import TIME_TABLES, WEEK, Partitions, week_of
 from callscope.vocabulary import Platform
 from tests.bench.bench_data import Bench, bench
-from tests.bench.bench_reads import body, callscope
+from tests.bench.bench_reads import Server, body, callscope
 
 CALLS = 200
 TIMES = (1, 10, 100)
-SECONDS = 2.0
+SECONDS = 0.2
+ROUNDS = 20
 TARGET = 1.3
 
 OPERATIONS = {
@@ -75,50 +82,60 @@ async def copy(found: Bench, start: int, end: int) -> None:
     await found.connection.execute("checkpoint")
 
 
-def latencies(found: Bench, ids: list[str]) -> dict[str, float]:
-    """Median milliseconds of each operation over HTTP, one request at a time, asked about many calls in turn."""
-    figures = {}
-    with callscope(found) as server:
-        for name, query in OPERATIONS.items():
-            given: list[dict[str, object]] = [{"id": id_} for id_ in ids] if "$id" in query else [{}]
-            bodies = [body(query, variables) for variables in given]
-            answer = orjson.dumps(server.ask("/graphql", bodies[0]))
-            assert b'"nodes":[]' not in answer, query
-            assert b'"call":null' not in answer, query
-            requests = [server.request("/graphql", content) for content in bodies]
-            server.load(requests, 0.5, connections=1)
-            figures[name] = server.load(requests, SECONDS, connections=1).percentile(0.5)
-    return figures
+async def filled(found: Bench, times: int) -> Bench:
+    """A database of its own with so many times the calls, filled the first time."""
+    name = f"growth_{CALLS * times}"
+    url = urlsplit(found.database_url)._replace(path=f"/{name}").geturl()
+    if not await found.connection.fetchval("select exists (select from pg_database where datname = $1)", name):
+        await found.connection.execute(f"create database {name}")
+    connection = await connect(url)
+    await migrate(connection)
+    key, project_id = await create(connection, "bench", "bench")
+    one = Bench(url, found.redis_url, key, project_id, connection)
+    if not await connection.fetchval("select exists (select from live.call where project_id = $1)", project_id):
+        now = datetime.now(UTC).replace(microsecond=0)
+        await ingest_plans(connection, url, project_id, plans(now - timedelta(days=now.weekday() + 1)))
+        await settle_pending(connection, project_id=project_id)
+        await connection.execute("create temporary table originals as select call_key from live.call")
+        await copy(one, 1, times - 1)
+    return one
+
+
+def requests_of(server: Server) -> dict[str, list[bytes]]:
+    """What is asked, about 50 calls in turn. Answers that hold nothing would measure nothing."""
+    answer = server.ask("/graphql", body("{ calls { nodes { id } } }", {}))
+    ids = [node["id"] for node in answer["calls"]["nodes"]]
+    requests = {}
+    for name, query in OPERATIONS.items():
+        given: list[dict[str, object]] = [{"id": id_} for id_ in ids] if "$id" in query else [{}]
+        bodies = [body(query, variables) for variables in given]
+        answer = orjson.dumps(server.ask("/graphql", bodies[0]))
+        assert b'"nodes":[]' not in answer, query
+        assert b'"call":null' not in answer, query
+        requests[name] = [server.request("/graphql", content) for content in bodies]
+    return requests
+
+
+def measure(sizes: list[Bench]) -> None:
+    """In many short rounds, each size by turns, because other work on the machine comes and goes."""
+    print(f"{ROUNDS} rounds of {SECONDS:g} s each in turn, one request at a time over HTTP; medians of the rounds' medians, ms")
+    print(f"{'':34}" + "".join(f"{CALLS * times:>9} calls" for times in TIMES) + f"{'growth':>9}{'target':>8}")
+    with ExitStack() as stack:
+        servers = [stack.enter_context(callscope(one)) for one in sizes]
+        requests = [requests_of(server) for server in servers]
+        for name in OPERATIONS:
+            rounds: list[list[float]] = []
+            for _ in range(ROUNDS):
+                loads = [server.load(given[name], SECONDS, 1) for server, given in zip(servers, requests, strict=True)]
+                rounds.append([load.percentile(0.5) for load in loads])
+            figures = [median(of_size) for of_size in zip(*rounds, strict=True)]
+            growth = max(median(of_round[size] / of_round[0] for of_round in rounds) for size in range(1, len(sizes)))
+            print(f"{name:34}" + "".join(f"{figure:15.3f}" for figure in figures) + f"{growth:9.2f}{TARGET:8.2f}", flush=True)
 
 
 async def run(folder: Path) -> None:
     async with bench(folder, fill=False) as found:
-        if await found.connection.fetchval("select exists (select from live.call)"):
-            raise SystemExit(f"{folder} holds calls already: growth starts from none, so give it a folder of its own.")
-        now = datetime.now(UTC).replace(microsecond=0)
-        monday = now - timedelta(days=now.weekday() + 1)
-        await ingest_plans(found.connection, found.database_url, found.project_id, plans(monday))
-        await settle_pending(found.connection, project_id=found.project_id)
-        await found.connection.execute("create temporary table originals as select call_key from live.call")
-        ids = [
-            f"call_{row['call_key'] % 2**64:x}" for row in await found.connection.fetch("select call_key from originals limit 50")
-        ]
-        measured: dict[str, list[float]] = {name: [] for name in OPERATIONS}
-        stored = 1
-        for times in TIMES:
-            if times > stored:
-                await copy(found, stored, times - 1)
-                stored = times
-            for name, figure in (await asyncio.to_thread(latencies, found, ids)).items():
-                measured[name].append(figure)
-        print(
-            f"{'milliseconds over HTTP, median':34}"
-            + "".join(f"{CALLS * times:>9} calls" for times in TIMES)
-            + f"{'growth':>9}{'target':>8}"
-        )
-        for name, figures in measured.items():
-            print(
-                f"{name:34}"
-                + "".join(f"{figure:15.3f}" for figure in figures)
-                + f"{max(figures[1:]) / figures[0]:9.2f}{TARGET:8.2f}"
-            )
+        sizes = [await filled(found, times) for times in TIMES]
+        for one in sizes:
+            await one.connection.close()
+        await asyncio.to_thread(measure, sizes)
