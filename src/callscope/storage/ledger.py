@@ -5,9 +5,11 @@ Events and samples go straight into their tables.
 """
 
 import asyncio
+import struct
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
+from io import BytesIO
 from operator import itemgetter
 from typing import Any
 
@@ -18,13 +20,19 @@ from callscope.analysis.catalog import series_key
 from callscope.storage.keys import digest, key_of
 from callscope.storage.patience import ENDLESS, Patience, answering
 from callscope.storage.timeseries import Partitions, week_of
-from callscope.telemetry import EventRecord, SamplesRecord, Telemetry
+from callscope.telemetry import EventRecord, SamplesRecord, Telemetry, from_milliseconds
 
 FLUSH_SAMPLES = 50_000
 FLUSH_ROWS = 5_000
 FLUSH_BYTES = 16 * 2**20
 SAMPLE_COLUMNS = ["project_id", "call_key", "series_key", "at", "value"]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_POSTGRES_EPOCH = 946_684_800_000_000
+"""Microseconds from the Unix epoch to PostgreSQL's."""
+_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_TRAILER = b"\xff\xff"
+# A row of COPY's binary format: the number of its fields, then for each its length and itself.
+_SERIES_FIELDS = struct.Struct(">hiiiqiq")
+_SAMPLE_FIELDS = struct.Struct(">iqid")
 
 INSERT_RECORDS = """
 insert into live.record (project_id, call_key, record_key, kind, body)
@@ -72,7 +80,9 @@ class Ledger:
         self._weeks: dict[str, set[datetime]] = defaultdict(set)
         self._records: dict[tuple[int, int], tuple[str, bytes]] = {}
         self._events: list[dict[str, Any]] = []
-        self._samples: list[tuple[int, int, int, datetime, float]] = []
+        self._samples: dict[tuple[int, int], list[tuple[int, float]]] = defaultdict(list)
+        self._sample_count = 0
+        self._sample_weeks: set[datetime] = set()
         self._bytes = 0
 
     async def add(self, telemetry: Telemetry) -> None:
@@ -91,7 +101,7 @@ class Ledger:
                 body.pop("version", None)
             self._tell(call_key, telemetry.type, body)
         rows = len(self._records) + len(self._events)
-        if len(self._samples) >= FLUSH_SAMPLES or rows >= FLUSH_ROWS or self._bytes >= FLUSH_BYTES:
+        if self._sample_count >= FLUSH_SAMPLES or rows >= FLUSH_ROWS or self._bytes >= FLUSH_BYTES:
             await self._flush()
 
     async def finish(self) -> None:
@@ -124,11 +134,10 @@ class Ledger:
         }
         key = series_key(body, key_of)
         self._tell(call_key, "series", body, key)
-        project_id, microsecond = self.project_id, timedelta(microseconds=1)
-        self._samples += [
-            (project_id, call_key, key, _EPOCH + round(at * 1000) * microsecond, value)
-            for at, value in zip(samples.times, samples.values, strict=True)
-        ]
+        instants = [round(at * 1000) - _POSTGRES_EPOCH for at in samples.times]
+        self._samples[call_key, key] += zip(instants, samples.values, strict=True)
+        self._sample_count += len(instants)
+        self._sample_weeks |= _weeks(samples.times)
         return key
 
     def _add_event(self, call_key: int, event: EventRecord) -> None:
@@ -180,10 +189,11 @@ class Ledger:
             await self.connection.execute(INSERT_EVENTS, self.project_id, _text(self._events))
             self._events.clear()
         if self._samples:
-            await self._ensure_partitions("metric_sample", {week_of(sample[3]) for sample in self._samples})
-            self._samples.sort()
-            await self._insert_samples(self._samples)
-            self._samples = []
+            await self._ensure_partitions("metric_sample", self._sample_weeks)
+            await self._insert_samples(self._packed_samples())
+            self._samples.clear()
+            self._sample_weeks.clear()
+            self._sample_count = 0
         self._bytes = 0
 
     async def _ensure_partitions(self, table: str, weeks: set[datetime]) -> None:
@@ -196,19 +206,38 @@ class Ledger:
                 # Without a look at it, a transaction that has used the table before does not hear of a new partition.
                 await self.connection.execute(f"select from {partition} limit 0")
 
-    async def _insert_samples(self, samples: list[tuple[int, int, int, datetime, float]]) -> None:
+    def _packed_samples(self) -> bytes:
+        """In COPY's binary format, series by series and in order of time: packing them here takes half of asyncpg's time."""
+        parts = [_COPY_HEADER]
+        pack = _SAMPLE_FIELDS.pack
+        for (call_key, series), samples in sorted(self._samples.items()):
+            samples.sort()
+            head = _SERIES_FIELDS.pack(len(SAMPLE_COLUMNS), 4, self.project_id, 8, call_key, 8, series)
+            parts += [head + pack(8, at, 8, value) for at, value in samples]
+        parts.append(_COPY_TRAILER)
+        return b"".join(parts)
+
+    async def _insert_samples(self, packed: bytes) -> None:
         """COPY, which is fast and refuses duplicates; with any, once more by way of a staging table."""
         try:
             async with self.connection.transaction():
-                await self._copy("metric_sample", samples, schema="live")
+                await self._copy("metric_sample", packed, schema="live")
         except asyncpg.UniqueViolationError:
             await self.connection.execute(STAGE_SAMPLES)
-            await self._copy("staged_sample", samples)
+            await self._copy("staged_sample", packed)
             await self.connection.execute(INSERT_STAGED)
             await self.connection.execute("truncate pg_temp.staged_sample")
 
-    async def _copy(self, table: str, samples: Iterable[tuple[Any, ...]], schema: str | None = None) -> None:
-        await self.connection.copy_records_to_table(table, records=samples, columns=SAMPLE_COLUMNS, schema_name=schema)
+    async def _copy(self, table: str, packed: bytes, schema: str | None = None) -> None:
+        await self.connection.copy_to_table(
+            table, source=BytesIO(packed), columns=SAMPLE_COLUMNS, schema_name=schema, format="binary"
+        )
+
+
+def _weeks(times: Sequence[float]) -> set[datetime]:
+    """The weeks of instants, ms since the Unix epoch: nearly always one, and never one that has no sample."""
+    first, last = week_of(from_milliseconds(min(times))), week_of(from_milliseconds(max(times)))
+    return {first} if first == last else {week_of(from_milliseconds(at)) for at in times}
 
 
 def _text(value: Any) -> str:
