@@ -1,5 +1,8 @@
 """Which servers are used: those of the settings, or our own."""
 
+import os
+import signal
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,3 +61,38 @@ def test_a_folder_that_cannot_be_one_is_told(tmp_path):
 def test_an_error_of_those_who_use_them_stays_what_it_is(embedded):
     with pytest.raises(FileNotFoundError), servers(Settings(Path("/data"))):
         raise FileNotFoundError
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_ends_what_starts_them_at_once(monkeypatch, number, raised):
+    @contextmanager
+    def slow(data_dir):
+        os.kill(os.getpid(), number)
+        raise AssertionError("the signal came too late")
+        yield
+
+    monkeypatch.setattr(module, "embedded_servers", slow)
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    with pytest.raises(raised), servers(Settings(Path("/data"))):
+        pass
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_while_they_are_used_signals_are_whose_they_were(embedded):
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    with servers(Settings(Path("/data"))):
+        assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_they_can_be_started_beside_the_main_thread(embedded):
+    """Where Python takes no signals."""
+    found = []
+
+    def start():
+        with servers(Settings(Path("/data"))) as started:
+            found.append(started)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert found == [Servers("postgresql://own", "unix://own")]

@@ -496,6 +496,90 @@ class TestState:
         assert found["live_until"] == found["last_active_at"] + SILENCE
 
 
+class TestTimeout:
+    """A call of which nobody reports the end is closed by policy, says so, and is reopened by what is heard later."""
+
+    QUERY = """{ call(callId: "x") { id state endedAt freshness { warnings { kind message } }
+        meetings { nodes { id number endedAt freshness { warnings { kind } } } } } }"""
+
+    async def call(self, inspector):
+        call = (await inspector.query(self.QUERY))["call"]
+        kinds = [warning["kind"] for warning in call["freshness"]["warnings"]]
+        meetings = [
+            (node["number"], [warning["kind"] for warning in node["freshness"]["warnings"]]) for node in call["meetings"]["nodes"]
+        ]
+        return call["state"], kinds, meetings
+
+    async def ids(self, inspector):
+        call = (await inspector.query(self.QUERY))["call"]
+        return [call["id"], *(node["id"] for node in call["meetings"]["nodes"])]
+
+    async def test_is_told_from_when_it_passes_and_not_before(self, inspector):
+        await inspector.tell([connection("c", -59, since=datetime.now(UTC))])
+        assert await self.call(inspector) == ("LIVE", [], [(1, [])])
+        # Nobody writes or settles while time goes by.
+        for table, column in (("call", "live_until"), ("meeting", "live_until"), ("data_warning", "closed_at")):
+            await inspector.connection.execute(
+                f"update live.{table} set {column} = {column} - interval '2 minutes' where project_id = $1", inspector.project_id
+            )
+        assert await self.call(inspector) == ("ENDED", ["CLOSED_BY_TIMEOUT"], [(1, ["CLOSED_BY_TIMEOUT"])])
+
+    async def test_says_what_the_policy_is_and_when_it_closed_the_call(self, inspector):
+        await inspector.tell([connection("c", 0), connection("d", 1, 2)])
+        (warning,) = (await inspector.query(self.QUERY))["call"]["freshness"]["warnings"]
+        assert warning["message"] == (
+            "No end was reported for 1 of 2 connections: closed by policy at 2026-03-02T13:02:00Z,"
+            " after 60 minutes or more without telemetry."
+        )
+
+    async def test_is_taken_back_by_later_telemetry_and_comes_again(self, inspector):
+        now = datetime.now(UTC)
+        await inspector.tell([connection("c", -300, since=now)])
+        before = await self.ids(inspector)
+        assert (await self.call(inspector))[:2] == ("ENDED", ["CLOSED_BY_TIMEOUT"])
+        await inspector.tell([tell("event", at=now - timedelta(minutes=100), category="OTHER", name="n")])
+        assert (await self.call(inspector))[:2] == ("ENDED", ["CLOSED_BY_TIMEOUT"])
+        await inspector.tell([tell("event", at=now - timedelta(minutes=5), category="OTHER", name="n")])
+        assert await self.call(inspector) == ("LIVE", [], [(1, [])])
+        assert await self.ids(inspector) == before
+
+    @pytest.mark.parametrize("end", [tell("connection", connection_id="c", closed_at=at(30)), tell("call", ended_at=at(30))])
+    async def test_is_taken_back_by_an_end_that_comes_late(self, inspector, end):
+        await inspector.tell([connection("c", 0), event(20)])
+        before = await self.ids(inspector)
+        assert await self.call(inspector) == ("ENDED", ["CLOSED_BY_TIMEOUT"], [(1, ["CLOSED_BY_TIMEOUT"])])
+        await inspector.tell([end])
+        assert await self.call(inspector) == ("ENDED", [], [(1, [])])
+        assert (await row(inspector))["ended_at"] == at(30)
+        assert await self.ids(inspector) == before
+
+    async def test_keeps_the_meetings_of_a_reused_room_apart(self, inspector):
+        """The one whose end got lost is closed where it fell silent; who comes the day after opens another."""
+        await inspector.tell(
+            [connection("a", 0), tell("stream", stream_id="s", connection_id="a", published_at=at(0)), event(30)]
+        )
+        before = await self.ids(inspector)
+        told = [connection("b", 24 * 60, 24 * 60 + 5), event(24 * 60 - 1)]
+        await inspector.tell(told)
+        assert await self.call(inspector) == ("ENDED", [], [(1, ["CLOSED_BY_TIMEOUT"]), (2, [])])
+        assert (await self.ids(inspector))[: len(before)] == before
+        meetings = sorted(await rows(inspector, "meeting"), key=lambda each: each["number"])
+        assert [(each["started_at"], each["ended_at"]) for each in meetings] == [
+            (at(0), at(30)),
+            (at(24 * 60), at(24 * 60 + 5)),
+        ]
+        call = await row(inspector)
+        assert (call["published_minutes"], call["max_concurrent_connections"]) == (30, 1)
+
+    async def test_what_was_heard_of_a_call_is_no_silence(self, inspector):
+        """However little it is: an event every half hour, or one series."""
+        await inspector.tell([connection("a", 0), connection("b", 240, 245), *(event(minutes) for minutes in range(0, 240, 30))])
+        assert len(await rows(inspector, "meeting")) == 1
+        lasting = [samples(1, call="y"), samples(1, start=239, call="y")]
+        await inspector.tell([connection("c", 0, call="y"), connection("b", 240, 245, call="y"), *lasting])
+        assert len(await rows(inspector, "meeting", call_key=key_of("y"))) == 1
+
+
 class TestFreshness:
     QUERY = """{ call(callId: "x") { freshness { lastTelemetryAt derivedAt isSettled missing
         warnings { kind message participant { participantId } } } } }"""

@@ -6,9 +6,8 @@ Safe in several processes at once: a call is settled by whoever takes its lock, 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,8 +15,9 @@ import asyncpg
 
 from callscope.analysis.catalog import build
 from callscope.analysis.issues import Issue, counts_by_participant, stated_issues
-from callscope.analysis.meetings import SILENCE, Meeting, meetings
-from callscope.analysis.rows import Catalog
+from callscope.analysis.meetings import SILENCE, Meeting, Span, life, meetings, reported_end, silences_between
+from callscope.analysis.rows import Catalog, columns
+from callscope.analysis.rows import instants as instants_of
 from callscope.analysis.statistics import Stretch, statistics
 from callscope.storage.derived import PENDING_CALLS, TRY_LOCK, DerivedTables
 from callscope.storage.keys import key_of
@@ -29,6 +29,15 @@ log = logging.getLogger(__name__)
 ErrorEvent = tuple[int | None, datetime]
 
 BATCH = 100
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    # On a connection that ends in the middle of a statement.
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""What settling survives without much ado: the database restarts, or ends the connection."""
 TOLD_BY = {
     TelemetryKind.PARTICIPANTS: "participant",
     TelemetryKind.CONNECTIONS: "connection",
@@ -38,16 +47,23 @@ TOLD_BY = {
 
 
 async def settle_pending(
-    connection: asyncpg.Connection, *, project_id: int | None = None, settled: Callable[[], object] = lambda: None
+    connection: asyncpg.Connection,
+    *,
+    project_id: int | None = None,
+    call_keys: Sequence[int] | None = None,
+    settled: Callable[[], object] = lambda: None,
 ) -> int:
-    """Settle every call that is marked as changed; returns how many. ``settled`` is called after each.
+    """Settle every call that is marked as changed, or those of a project, or some of them; returns how many.
+
+    ``settled`` is called after each.
 
     A call that cannot be settled stays marked and keeps no other from it; its error is raised in the end.
     """
     count = 0
     failures: dict[tuple[int, int], Exception] = {}
     while True:
-        pending = [tuple(row) for row in await connection.fetch(PENDING_CALLS, project_id, BATCH + len(failures))]
+        rows = await connection.fetch(PENDING_CALLS, project_id, BATCH + len(failures), call_keys)
+        pending = [tuple(row) for row in rows]
         done, known = 0, len(failures)
         for call in pending:
             if call in failures:
@@ -91,29 +107,35 @@ class _Settlement:
         figures = await tables.series_figures(changed)
         instants = [instant for instant in (first_event, last_event) if instant is not None]
         instants += [instant for figure in figures.values() for instant in (figure["started_at"], figure["ended_at"])]
-        catalog = build(records, key_of, instants, received_at)
+        # In a thread, so that the server goes on answering meanwhile.
+        catalog = await asyncio.to_thread(build, records, key_of, instants, received_at)
         instants += list(_instants(catalog))
         started_at = min(instants, default=received_at)
         last_active_at = max(instants, default=received_at)
         settings = await tables.settings()
         idle = timedelta(minutes=settings["meeting_idle_minutes"])
-        found = meetings(catalog.connections.values(), last_active_at, idle)
+        call_ended_at = catalog.call.get("endedAt")
+        heard = [(instant, instant) for instant in instants]
+        heard += [(figure["started_at"], figure["ended_at"]) for figure in figures.values()]
+        silences = await self._silences(catalog, call_ended_at, heard)
+        attempts = catalog.connections.values()
+        found = meetings(attempts, last_active_at, idle, call_ended_at=call_ended_at, silences=silences)
         for stream in catalog.streams.values():
             stream.meeting_number = catalog.connections[stream.connection_key].meeting_number
         for subscriber in catalog.subscribers.values():
             subscriber.meeting_number = catalog.connections[subscriber.connection_key].meeting_number
-        await tables.store("connection", [asdict(row) for row in catalog.connections.values()])
-        await tables.store("stream", [asdict(row) for row in catalog.streams.values()])
-        await tables.store("subscriber", [asdict(row) for row in catalog.subscribers.values()])
+        await tables.store("connection", [columns(row) for row in catalog.connections.values()])
+        await tables.store("stream", [columns(row) for row in catalog.streams.values()])
+        await tables.store("subscriber", [columns(row) for row in catalog.subscribers.values()])
         await tables.place_events()
         errors = await tables.error_events()
         issues = stated_issues(catalog, key_of)
-        await tables.store("issue", [asdict(issue) for issue in issues])
+        await tables.store("issue", [columns(issue) for issue in issues])
         self._count_errors(catalog, errors, issues)
-        await tables.store("participant", [asdict(row) for row in catalog.participants.values()])
-        await tables.store("data_warning", [asdict(row) for row in catalog.warnings.values()])
-        series = [{**asdict(row), **figures[key]} for key, row in catalog.series.items() if key in figures]
-        await tables.store("metric_series", series)
+        await tables.store("participant", [columns(row) for row in catalog.participants.values()])
+        live_until, closed = life(found, attempts, last_active_at, idle=idle, call_ended_at=call_ended_at, key=key_of)
+        await tables.store("data_warning", [columns(row) for row in (*catalog.warnings.values(), *closed)])
+        await tables.store_series(catalog.series, figures)
         missing = [kind for kind, record in TOLD_BY.items() if record not in catalog.told]
         missing += [TelemetryKind.EVENTS] * (last_event is None) + [TelemetryKind.SAMPLES] * (not figures)
         now = datetime.now(UTC)
@@ -123,12 +145,12 @@ class _Settlement:
             "meeting",
             [
                 {
-                    **asdict(meeting),
+                    **meeting.columns(),
                     **shared,
                     "duration_seconds": (meeting.ended_at - meeting.started_at).total_seconds(),
                     "last_telemetry_at": min(last_active_at, meeting.ended_at),
                     **statistics(
-                        _stretch(catalog, errors, issues, meeting.ended_at, meeting), large_above, catalog.implied
+                        _stretch(catalog, errors, issues, meeting.ended_at, meeting=meeting), large_above, catalog.implied
                     ).columns(),
                 }
                 for meeting in found
@@ -142,7 +164,7 @@ class _Settlement:
             "tags": catalog.call.get("tags", []),
             "started_at": started_at,
             "ended_at": ended_at,
-            "live_until": max((meeting.live_until for meeting in found), default=last_active_at + SILENCE),
+            "live_until": live_until,
             "duration_seconds": (ended_at - started_at).total_seconds(),
             "last_active_at": last_active_at,
             "received_at": received_at,
@@ -150,9 +172,24 @@ class _Settlement:
             "last_telemetry_at": last_active_at,
             "revision": await tables.revision() + 1,
             **shared,
-            **statistics(_stretch(catalog, errors, issues, ended_at), large_above, catalog.implied).columns(),
+            **statistics(
+                _stretch(catalog, errors, issues, ended_at, ends={meeting.number: meeting.ended_at for meeting in found}),
+                large_above,
+                catalog.implied,
+            ).columns(),
         }
         await tables.store("call", [call])
+
+    async def _silences(self, catalog: Catalog, call_ended_at: datetime | None, heard: list[Span]) -> list[Span]:
+        """The silences of a call, where they matter: after somebody came whose end nobody reported."""
+        unclosed = [
+            connection.connected_at
+            for connection in catalog.connections.values()
+            if connection.connected_at is not None and reported_end(connection, call_ended_at) is None
+        ]
+        if not unclosed or max(end for _, end in heard) - min(unclosed) < SILENCE or not silences_between(heard):
+            return []
+        return silences_between([*heard, *await self.tables.event_spans()])
 
     @staticmethod
     def _count_errors(catalog: Catalog, errors: list[ErrorEvent], issues: list[Issue]) -> None:
@@ -164,7 +201,13 @@ class _Settlement:
 
 
 def _stretch(
-    catalog: Catalog, errors: list[ErrorEvent], issues: list[Issue], ended_at: datetime, meeting: Meeting | None = None
+    catalog: Catalog,
+    errors: list[ErrorEvent],
+    issues: list[Issue],
+    ended_at: datetime,
+    *,
+    meeting: Meeting | None = None,
+    ends: Mapping[int, datetime] | None = None,
 ) -> Stretch:
     connections = list(catalog.connections.values())
     streams = list(catalog.streams.values())
@@ -180,16 +223,16 @@ def _stretch(
         errors = [error for error in errors if meeting.started_at <= error[1] <= meeting.ended_at]
         issues = [issue for issue in issues if issue.meeting_number == number]
     tells_subscribers = "subscriber" in catalog.told
-    return Stretch(participants, connections, streams, subscribers, ended_at, len(errors), len(issues), tells_subscribers)
+    counts = (len(errors), len(issues))
+    return Stretch(participants, connections, streams, subscribers, ended_at, *counts, tells_subscribers, ends or {})
 
 
 def _instants(catalog: Catalog) -> Iterable[datetime]:
     """Every instant that the catalog tells of."""
-    rows = [catalog.call]
+    yield from (value for value in catalog.call.values() if isinstance(value, datetime))
     for table in (catalog.connections, catalog.streams, catalog.subscribers):
-        rows += [asdict(row) for row in table.values()]
-    for row in rows:
-        yield from (value for value in row.values() if isinstance(value, datetime))
+        for row in table.values():
+            yield from instants_of(row)
 
 
 def _sampling_seconds(figures: Iterable[Mapping[str, Any]]) -> float | None:
@@ -225,7 +268,7 @@ class Settler:
                         await self._wait()
                 finally:
                     await connection.close(timeout=1)
-            except (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError, OSError) as error:
+            except LOST as error:
                 log.warning("settling is interrupted and goes on in a moment: %r", error)
             except Exception:
                 log.exception("settling failed and is tried again")

@@ -4,9 +4,9 @@ import random
 from datetime import timedelta
 
 import pytest
-from told import at, catalog, connection, instant
+from told import at, catalog, connection, instant, key
 
-from callscope.analysis.meetings import SILENCE, meetings
+from callscope.analysis.meetings import SILENCE, life, meetings, silences_between
 
 IDLE = timedelta(minutes=10)
 LAST = 100
@@ -110,6 +110,112 @@ class TestLive:
     def test_until_the_silence_has_been_long_where_somebody_is_still_there(self):
         (one,), _ = found(connected("a", 0), connected("b", 1, 5))
         assert one.live_until == instant(LAST) + SILENCE
+
+
+DAY = 24 * 60
+
+
+class TestUnclosed:
+    """Connections of which nobody reported an end."""
+
+    @staticmethod
+    def quiet(*spans):
+        return [(instant(start), instant(end)) for start, end in spans]
+
+    def of(self, *told, last=DAY + 30, silences=(), ended=None, idle=IDLE):
+        rows = catalog(connection=list(told)).connections.values()
+        ended_at = None if ended is None else instant(ended)
+        result = meetings(rows, instant(last), idle, call_ended_at=ended_at, silences=self.quiet(*silences))
+        minute = timedelta(minutes=1)
+        return [
+            tuple((moment - instant(0)) / minute for moment in (each.started_at, each.ended_at, each.live_until))
+            for each in result
+        ]
+
+    def test_is_closed_by_a_silence_after_which_somebody_connects(self):
+        told = [connected("a", 0), connected("b", DAY, DAY + 20)]
+        assert self.of(*told, silences=[(30, DAY)]) == [(0, 30, 90), (DAY, DAY + 20, DAY + 30)]
+        assert self.of(*told) == [(0, DAY + 30, DAY + 90)]
+
+    def test_stays_closed_while_the_next_one_is_unclosed_too(self):
+        told = [connected("a", 0), connected("b", DAY), connected("c", DAY + 5)]
+        assert self.of(*told, silences=[(30, DAY)]) == [(0, 30, 90), (DAY, DAY + 30, DAY + 90)]
+
+    def test_something_may_be_heard_shortly_before_somebody_connects(self):
+        told = [connected("a", 0), connected("b", DAY, DAY + 20)]
+        assert len(self.of(*told, silences=[(30, DAY - 9)])) == 2
+        assert self.of(*told, silences=[(30, DAY - 10)]) == [(0, DAY + 30, DAY + 90)]
+
+    def test_is_reopened_by_anything_else(self):
+        assert self.of(connected("a", 0), silences=[(30, DAY)]) == [(0, DAY + 30, DAY + 90)]
+
+    def test_before_a_silence_says_nothing_of_who_came_after_it(self):
+        told = [connected("a", 0, 20), connected("b", DAY), connected("c", DAY + 5, DAY + 6)]
+        assert self.of(*told, silences=[(20, DAY)]) == [(0, 20, 30), (DAY, DAY + 30, DAY + 90)]
+
+    def test_somebody_who_stayed_through_the_silence_bridges_it(self):
+        told = [connected("a", 0), connected("s", 1, DAY - 5), connected("b", DAY, DAY + 20)]
+        assert self.of(*told, silences=[(30, DAY - 5)]) == [(0, DAY + 30, DAY + 90)]
+
+    def test_a_silence_shorter_than_the_projects_idle_time_parts_nothing(self):
+        told = [connected("a", 0), connected("b", 100, 110)]
+        silences = [(30, 100)]
+        assert self.of(*told, silences=silences, idle=timedelta(minutes=71), last=110) == [(0, 110, 181)]
+        assert len(self.of(*told, silences=silences, idle=timedelta(minutes=70), last=110)) == 2
+
+    def test_ends_with_the_whole_call_where_that_was_reported(self):
+        assert self.of(connected("a", 0), connected("b", 5, 8), ended=40) == [(0, 40, 50)]
+
+    def test_of_who_came_after_the_reported_end_it_is_not_the_end(self):
+        assert self.of(connected("a", 0), connected("b", DAY), ended=40) == [(0, 40, 50), (DAY, DAY + 30, DAY + 90)]
+
+
+class TestSilences:
+    @staticmethod
+    def between(*spans):
+        found = silences_between((instant(start), instant(end)) for start, end in spans)
+        return [tuple((moment - instant(0)) / timedelta(minutes=1) for moment in each) for each in found]
+
+    def test_are_as_long_as_the_policy_says_or_longer(self):
+        assert self.between((0, 0), (60 - SECOND, 61), (121, 130), (500, 500)) == [(61, 121), (130, 500)]
+
+    def test_what_lasts_is_no_silence(self):
+        assert self.between((0, 300), (10, 20), (200, 200), (330, 340)) == []
+
+    def test_need_something_on_both_sides(self):
+        assert self.between() == self.between((5, 5)) == []
+
+
+class TestLife:
+    def of(self, *told, ended=None, idle=IDLE):
+        attempts = catalog(connection=list(told)).connections.values()
+        ended_at = None if ended is None else instant(ended)
+        found = meetings(attempts, instant(LAST), idle, call_ended_at=ended_at)
+        until, warnings = life(found, attempts, instant(LAST), idle=idle, call_ended_at=ended_at, key=key)
+        assert all(warning.kind == "CLOSED_BY_TIMEOUT" and warning.participant_key is None for warning in warnings)
+        return (until - instant(0)) / timedelta(minutes=1), [(warning.closed_at, warning.message) for warning in warnings]
+
+    def test_ends_by_policy_where_nobody_reported_an_end(self):
+        words = "No end was reported for 1 of 2 connections: closed by policy at 2026-03-02T11:40:00Z,"
+        (until, [(closed_at, message)]) = self.of(connected("a", 0), connected("b", 1, 5))
+        assert (until, closed_at) == (LAST + 60, instant(LAST + 60))
+        assert message == f"{words} after 60 minutes or more without telemetry."
+
+    def test_ends_by_itself_where_everybody_left(self):
+        assert self.of(connected("a", 0, 99)) == (109, [])
+
+    def test_without_meeting_ends_with_the_call_or_by_policy(self):
+        assert self.of(ended=95) == (105, [])
+        until, [(closed_at, message)] = self.of()
+        assert (until, closed_at) == (LAST + 60, instant(LAST + 60))
+        assert message.startswith("No end was reported: closed by policy at 2026-03-02T11:40:00Z,")
+        assert self.of(connection("p", attemptedAt=at(1))) == self.of()
+
+    def test_telemetry_after_the_end_reopens_it(self):
+        assert self.of(ended=90)[0] == LAST + 60
+
+    def test_who_only_failed_is_waited_for_but_not_missed(self):
+        assert self.of(failed("f", 99)) == (LAST + 60, [])
 
 
 def test_order_decides_nothing():

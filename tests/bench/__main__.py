@@ -5,13 +5,15 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.bench import bench_growth, bench_ingest, bench_postgraphile, bench_reads, bench_start
+from tests.bench import bench_growth, bench_ingest, bench_memory, bench_postgraphile, bench_reads, bench_settle, bench_start
 
 RUNS = {
     "reads": bench_reads.run,
     "postgraphile": bench_postgraphile.run,
     "growth": bench_growth.run,
     "ingest": bench_ingest.run,
+    "memory": bench_memory.run,
+    "settle": bench_settle.run,
 }
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)

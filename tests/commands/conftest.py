@@ -17,8 +17,8 @@ Run = Callable[..., Result]
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch, tmp_path) -> Iterator[None]:
     """No setting of the caller's; a data folder that is not the user's; and SIGTERM as it was before."""
-    for name in ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "HOST", "PORT", "POOL_SIZE"):
-        monkeypatch.delenv(f"CALLSCOPE_{name}", raising=False)
+    for name in [name for name in os.environ if name.startswith("CALLSCOPE_") and not name.startswith("CALLSCOPE_TEST_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("CALLSCOPE_DATA_DIR", str(tmp_path / "data"))
     before = signal.getsignal(signal.SIGTERM)
     yield

@@ -10,11 +10,13 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from callscope.commands import data
 from callscope.sources.lines import MAX_LINE_BYTES
 from callscope.storage.ledger import FLUSH_ROWS
+from tests import mmdb
 from tests.commands.command import PROGRAM, call, environment, fetch
 from tests.commands.dumps import BAD, BRIDGE, GOOD, LAST, dump
 
@@ -120,6 +122,63 @@ def test_in_words_it_says_how_much_was_imported(run, database, good):
     assert done.err == ""
 
 
+@pytest.fixture
+def collisions(monkeypatch):
+    """So many times another writer is in the way, after all was written."""
+    left = []
+    ingest = data.ingest
+
+    async def collide(*words, **options):
+        async with words[0].transaction():
+            receipt = await ingest(*words, **options)
+            if left:
+                left.pop()
+                raise asyncpg.DeadlockDetectedError("deadlock detected")
+            return receipt
+
+    monkeypatch.setattr(data, "ingest", collide)
+    return left
+
+
+def test_a_file_is_read_again_where_another_writer_was_in_the_way(run, database, good, collisions):
+    collisions += [1, 1]
+    done = run("import", "--json", good)
+    assert (done.status, done.json["calls"], done.json["refused"]) == (0, ["standup"], [])
+    assert collisions == []
+
+
+def test_but_not_for_ever(run, database, good, tmp_path, collisions):
+    collisions += [1, 1, 1]
+    other = made(tmp_path, GOOD)
+    done = run("import", "--json", other, good)
+    assert (done.status, done.json["calls"]) == (1, ["standup"])
+    (refusal,) = done.json["refused"]
+    assert (refusal["file"], refusal["reason"]) == (str(other), data.BUSY)
+    assert "import it again" in done.err
+
+
+def test_a_pipe_cannot_be_read_again(run, database, collisions):
+    collisions.append(1)
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as file:
+        file.write(GOOD)
+    try:
+        done = run("import", "--json", f"/dev/fd/{reader}")
+    finally:
+        os.close(reader)
+    assert (done.status, [refusal["reason"] for refusal in done.json["refused"]]) == (1, [data.BUSY])
+    assert stored(database)["record"] == 0
+
+
+def test_only_what_was_imported_is_settled(run, database, good):
+    """What others write at the same time is theirs to settle, however much it is."""
+    run("import", "--call", "other", good)
+    fetch(database, "insert into live.call_change (project_id, call_key) select project_id, call_key from live.call")
+    assert run("import", good).status == 0
+    assert fetch(database, "select call_id, revision from live.call order by 1") == [("other", 1), ("standup", 1)]
+    assert stored(database)["change"] == 1
+
+
 # import: what is bad
 
 
@@ -145,7 +204,7 @@ def test_a_bad_file_is_refused_whole_and_the_others_are_imported(run, database, 
     refusal = the_refusal(run("import", "--json", *source, file, good), file, database)
     assert refusal["line"] == line
     assert word in refusal["reason"] or source
-    assert refusal["code"] == "source_invalid"
+    assert refusal["code"] == ("truncated" if fault == "cut in the packed file" else "source_invalid")
 
 
 def test_nothing_of_a_bad_file_is_stored_although_so_much_of_it_was_good_that_it_was_written(run, database, good, tmp_path):
@@ -347,3 +406,22 @@ def test_settling_waits_for_calls_that_another_process_is_at(run, database, monk
 
 def test_migrate_joins_the_servers_of_a_data_folder(run, demo):
     assert run("migrate", "--data-dir", demo.data_dir).out == "the database is up to date\n"
+
+
+@pytest.mark.parametrize("words", [["serve", "--port", "0"], ["demo", "--port", "0"], ["import", "dump"]])
+def test_a_database_of_addresses_that_is_not_there_is_told(run, database, monkeypatch, tmp_path, words):
+    monkeypatch.setenv("CALLSCOPE_GEOIP_DATABASE", str(tmp_path / "nowhere.mmdb"))
+    told = run(*words)
+    assert told.status == 1
+    assert told.err.startswith("callscope: CALLSCOPE_GEOIP_DATABASE should name a file that can be read")
+    assert told.err.count("\n") == 1
+
+
+def test_addresses_become_locations_on_the_way_in(run, database, monkeypatch, tmp_path):
+    told = {"country": {"iso_code": "GB"}}
+    monkeypatch.setenv("CALLSCOPE_GEOIP_DATABASE", str(mmdb.write(tmp_path / "city.mmdb", {"81.2.69.0/24": told})))
+    file = tmp_path / "told"
+    file.write_bytes(b'{"type":"participant","callId":"x","participantId":"p","address":"81.2.69.142"}\n')
+    assert run("import", file).status == 0
+    assert fetch(database, "select country from live.participant") == [("GB",)]
+    assert fetch(database, "select from live.record where body::text like '%81.2.69%'") == []

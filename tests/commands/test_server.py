@@ -273,3 +273,24 @@ def test_nothing_of_the_key_is_readable_by_others_even_while_it_is_written(tmp_p
     server._write_secret(tmp_path / "secret", "key")
     assert modes == [0o600]
     assert (tmp_path / "secret.new").read_text() == "key"
+
+
+def test_served_requests_obey_the_settings_and_leave_no_address_in_a_log(run, database, monkeypatch, capsys):
+    monkeypatch.setenv("CALLSCOPE_METRICS_KEY", "figures")
+    monkeypatch.setenv("CALLSCOPE_VONAGE_SIGNATURE_SECRET", "s" * 40)
+    monkeypatch.setenv("CALLSCOPE_INGEST_BYTES", "1")
+    key = run("keys", "create", "--scope", "ingest", "--json").json["key"]
+    seen = []
+
+    def visit(address: str) -> None:
+        with httpx.Client(trust_env=False, base_url=address) as client:
+            seen.append(client.post(f"/ingest/vonage/{key}", content=b"{}").status_code)
+            seen.append(client.post(f"/ingest/callscope/{key}", content=b'{"type":"call","callId":"x"}').status_code)
+            seen.append(client.get("/metrics").status_code)
+            figures = client.get("/metrics", headers={"authorization": "Bearer figures"}).text
+            assert 'callscope_ingest_accepted_rows_total{source="callscope"} 1.0' in figures
+            assert key not in figures
+
+    assert serving(free_port(), "serve", then=visit) == 0
+    assert seen == [401, 200, 401]
+    assert key not in "".join(capsys.readouterr())

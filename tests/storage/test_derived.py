@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from callscope.storage.derived import KEYS, PENDING_CALLS, DerivedTables
+from callscope.storage.derived import FIGURES, KEYS, PENDING_CALLS, DerivedTables
 from callscope.storage.keys import key_of
 from callscope.telemetry import (
     CallRecord,
@@ -137,10 +137,12 @@ class TestChanges:
     async def test_wait_in_the_order_in_which_they_came(self, inspector):
         for call in "cabac":
             await inspector.tell([CallRecord(call_id=call)], settled=False)
-        found = await inspector.connection.fetch(PENDING_CALLS, inspector.project_id, 2)
+        found = await inspector.connection.fetch(PENDING_CALLS, inspector.project_id, 2, None)
         assert [row["call_key"] for row in found] == [key_of("c"), key_of("a")]
-        found = await inspector.connection.fetch(PENDING_CALLS, None, 1000)
+        found = await inspector.connection.fetch(PENDING_CALLS, None, 1000, None)
         assert (inspector.project_id, key_of("b")) in [tuple(row) for row in found]
+        found = await inspector.connection.fetch(PENDING_CALLS, None, 1000, [key_of("a"), key_of("b")])
+        assert {row["call_key"] for row in found} == {key_of("a"), key_of("b")}
 
 
 async def test_records_are_read_by_kind(inspector, tables):
@@ -214,10 +216,18 @@ class TestEvents:
 
 
 class TestSeries:
+    async def test_that_are_told_of_no_more_are_forgotten(self, inspector, tables):
+        await inspector.tell([samples(1), samples(2, participant_id="q")])
+        figures = await tables.series_figures(set())
+        assert len(figures) == 2
+        await tables.store_series({}, figures)
+        left = "select count(*) from live.metric_series where project_id = $1"
+        assert await inspector.connection.fetchval(left, inspector.project_id) == 0
+
     async def test_figures(self, inspector, tables):
         await inspector.tell([samples(*range(1, 22))], settled=False)
         (found,) = (await tables.series_figures(await tables.take_changes())).values()
-        assert found == {
+        assert {name: found[name] for name in FIGURES} == {
             "started_at": NOON,
             "ended_at": NOON + timedelta(seconds=20),
             "sample_count": 21,

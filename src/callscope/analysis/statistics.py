@@ -1,8 +1,8 @@
 """A stretch of a call in figures."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,13 @@ class Stretch:
     error_events: int
     issues: int
     tells_subscribers: bool
+    meeting_ends: Mapping[int, datetime] = field(default_factory=dict)
+    """By number. What nobody ended lasted to the end of its meeting, or to ``ended_at`` where it is of none of these."""
+
+    def span(self, row: Connection | Stream | Subscriber, start: datetime | None, end: datetime | None) -> Interval:
+        assert start is not None  # noqa: S101
+        until = self.ended_at if row.meeting_number is None else self.meeting_ends.get(row.meeting_number, self.ended_at)
+        return start, max(start, end if end is not None else until)
 
 
 @dataclass(slots=True)
@@ -64,9 +71,8 @@ def statistics(stretch: Stretch, large_above: int, implied: frozenset[int] | set
     published = [stream for stream in stretch.streams if stream.published_at is not None]
     subscribed = [subscriber for subscriber in stretch.subscribers if subscriber.subscribed_at is not None]
     attempted = [connection for connection in stretch.connections if connection.connection_key not in implied]
-    until = stretch.ended_at
-    spans_published = [_span(stream.published_at, stream.unpublished_at, until) for stream in published]
-    spans_subscribed = [_span(subscriber.subscribed_at, subscriber.ended_at, until) for subscriber in subscribed]
+    spans_published = [stretch.span(stream, stream.published_at, stream.unpublished_at) for stream in published]
+    spans_subscribed = [stretch.span(subscriber, subscriber.subscribed_at, subscriber.ended_at) for subscriber in subscribed]
     published_minutes, subscribed_minutes = _minutes(spans_published), _minutes(spans_subscribed)
     failures = _failed(attempted) + _failed(stretch.streams) + _failed(stretch.subscribers)
     return Statistics(
@@ -78,7 +84,7 @@ def statistics(stretch: Stretch, large_above: int, implied: frozenset[int] | set
         subscriber_count=len(subscribed),
         sip_participant_count=sum(participant.kind == EndpointKind.SIP for participant in stretch.participants),
         max_concurrent_connections=most_at_once(
-            _span(connection.connected_at, connection.disconnected_at, until) for connection in connected
+            stretch.span(connection, connection.connected_at, connection.disconnected_at) for connection in connected
         ),
         max_concurrent_streams=most_at_once(spans_published),
         max_concurrent_subscribers=most_at_once(spans_subscribed),
@@ -148,11 +154,6 @@ def _counted(values: Iterable[tuple[str, ...] | None]) -> list[dict[str, Any]]:
 
 def _failed(attempts: Iterable[Attempt]) -> int:
     return sum(attempt.outcome == Outcome.FAILED for attempt in attempts)
-
-
-def _span(start: datetime | None, end: datetime | None, until: datetime) -> Interval:
-    assert start is not None  # noqa: S101
-    return start, max(start, end if end is not None else until)
 
 
 def _minutes(spans: Iterable[Interval]) -> float:

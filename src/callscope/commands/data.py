@@ -3,8 +3,9 @@
 import argparse
 import asyncio
 import os
+import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,16 +19,22 @@ import orjson
 from callscope.api.keys import project_of
 from callscope.commands import database, database_at, say
 from callscope.commands.progress import progress
+from callscope.geoip import locating
 from callscope.ingest import Receipt, in_batches, ingest, ingest_plans
 from callscope.servers import servers
 from callscope.settings import Settings
 from callscope.settle import settle_pending
 from callscope.simulation import CallPlan, population
 from callscope.sources import Refusal, SourceError
+from callscope.sources.refusal_codes import RefusalCode
 from callscope.sources.registry import HEAD_BYTES, SOURCES, Source, recognise
+from callscope.storage.keys import key_of
 from callscope.storage.migrations import migrate
 from callscope.storage.timeseries import Partitions
 from callscope.vocabulary import Platform
+
+ATTEMPTS = 3
+BUSY = "others write the same telemetry just now: import it again in a moment"
 
 
 async def migrate_database(settings: Settings, given: argparse.Namespace) -> None:
@@ -45,15 +52,22 @@ async def settle(settings: Settings, given: argparse.Namespace) -> None:
     say(f"{count} calls settled")
 
 
-async def _settle(connection: asyncpg.Connection, project_id: int | None) -> int:
-    waiting = "select count(distinct (project_id, call_key)) from live.call_change where project_id = $1 or $1 is null"
-    total = await connection.fetchval(waiting, project_id)
+WAITING = """
+select count(distinct (project_id, call_key)) from live.call_change
+where (project_id = $1 or $1 is null) and (call_key = any($2::bigint[]) or $2 is null)
+"""
+
+
+async def _settle(connection: asyncpg.Connection, project_id: int | None, calls: Iterable[str] | None = None) -> int:
+    """All calls, or these: what others write meanwhile is theirs to settle, and might never come to an end."""
+    keys = None if calls is None else [key_of(call) for call in calls]
+    total = await connection.fetchval(WAITING, project_id, keys)
     with progress("Settling calls", total) as advance:
-        count = await settle_pending(connection, project_id=project_id, settled=advance)
+        count = await settle_pending(connection, project_id=project_id, call_keys=keys, settled=advance)
         # A server may be at some of them.
-        while await connection.fetchval(waiting, project_id):
+        while await connection.fetchval(WAITING, project_id, keys):
             await asyncio.sleep(0.05)
-            count += await settle_pending(connection, project_id=project_id, settled=advance)
+            count += await settle_pending(connection, project_id=project_id, call_keys=keys, settled=advance)
     return count
 
 
@@ -64,7 +78,7 @@ async def simulate(settings: Settings, given: argparse.Namespace) -> None:
         project_id = await project_of(connection, given.project)
         with progress("Simulating calls", len(plans)) as advance:
             receipt = await ingest_plans(connection, found.database_url, project_id, plans, advance)
-        await _settle(connection, project_id)
+        await _settle(connection, project_id, receipt.calls)
     say(f"{len(receipt.calls)} calls simulated, {receipt.accepted} records")
 
 
@@ -107,29 +121,46 @@ class Outcome:
 async def import_files(settings: Settings, given: argparse.Namespace) -> int:
     """Import each file, unless it is damaged, with those of its rows that are good; 1 where anything was refused."""
     outcome = Outcome()
+    locate = locating(settings.geoip_database)
     async with database(settings) as (connection, found):
         project_id = await project_of(connection, given.project)
         partitions = Partitions(found.database_url)
         size = sum(_size(file) for file in given.files)
         with progress("Importing", size) as advance:
+
+            async def once(file: Path) -> Receipt:
+                with file.open("rb") as opened:
+                    counted = Counted(opened, advance)
+                    source = _source(counted.head(), given.source)
+                    rows = source.read(cast("BinaryIO", counted), call_id=given.call)
+                    return await ingest(connection, partitions, project_id, in_batches(rows), locate=locate)
+
             for file in given.files:
                 try:
-                    with file.open("rb") as opened:
-                        counted = Counted(opened, advance)
-                        source = _source(counted.head(), given.source)
-                        rows = source.read(cast("BinaryIO", counted), call_id=given.call)
-                        outcome.add(file, await ingest(connection, partitions, project_id, in_batches(rows)))
+                    # A pipe is read once.
+                    attempts = ATTEMPTS if stat.S_ISREG(file.stat().st_mode) else 1
+                    outcome.add(file, await _again(once, file, attempts))
                 except SourceError as error:
-                    outcome.refuse(file, Refusal(error.line or 0, None, "source_invalid", error.reason))
+                    outcome.refuse(file, error.refusal)
                 except OSError as error:
-                    outcome.refuse(file, Refusal(0, None, "unreadable", error.strerror or str(error)))
-        await _settle(connection, project_id)
+                    outcome.refuse(file, Refusal(0, None, RefusalCode.UNREADABLE, error.strerror or str(error)))
+                except asyncpg.DeadlockDetectedError:
+                    outcome.refuse(file, Refusal(0, None, RefusalCode.UNREADABLE, BUSY))
+        await _settle(connection, project_id, outcome.calls)
     if given.json:
         content = {"calls": sorted(outcome.calls), "accepted": outcome.accepted, "refused": outcome.refused}
         say(orjson.dumps(content).decode())
     else:
         say(f"{outcome.accepted} records of {len(outcome.calls)} calls imported, {len(outcome.refused)} refused")
     return 1 if outcome.refused else 0
+
+
+async def _again(once: Callable[[Path], Awaitable[Receipt]], file: Path, attempts: int) -> Receipt:
+    """Once more where another writer of the same rows was in the way."""
+    for _ in range(attempts - 1):
+        with suppress(asyncpg.DeadlockDetectedError):
+            return await once(file)
+    return await once(file)
 
 
 def _size(file: Path) -> int:

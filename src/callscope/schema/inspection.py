@@ -112,7 +112,9 @@ class Freshness:
     missing: list[TelemetryKind] = column("missing", "The kinds of telemetry that no source delivered for this stretch.")
     warnings: list[DataWarning] = listed(
         "Known faults of what was delivered: truncated dumps, repaired clocks, counter resets, redacted participants.",
-        where="{row}.call_key = {parent}.call_key",
+        # What was closed by policy is the stretch whose time to live that is, and only once it is over.
+        where="{row}.call_key = {parent}.call_key and ({row}.closed_at is null"
+        " or {row}.closed_at = {parent}.live_until and {row}.closed_at <= now())",
     )
 
 

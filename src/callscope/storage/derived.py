@@ -1,5 +1,6 @@
 """Reads what a call's telemetry told and writes what settling derives from it: one call at a time, in one transaction."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -9,6 +10,7 @@ import asyncpg
 import orjson
 
 from callscope.analysis.merging import Body
+from callscope.analysis.rows import MetricSeries, columns
 
 KEYS = {
     "call": (),
@@ -24,7 +26,7 @@ KEYS = {
 
 PENDING_CALLS = """
 select project_id, call_key from live.call_change
-where project_id = $1 or $1 is null
+where (project_id = $1 or $1 is null) and (call_key = any($3::bigint[]) or $3 is null)
 group by project_id, call_key order by min(change_id) limit $2
 """
 TRY_LOCK = "select pg_try_advisory_xact_lock($1)"
@@ -34,11 +36,18 @@ delete from live.call_change where project_id = $1 and call_key = $2 returning s
 RECORDS = "select kind, body::text, received_at from live.record where project_id = $1 and call_key = $2"
 SETTINGS = "select meeting_idle_minutes, large_meeting_subscribers from callscope.project where project_id = $1"
 EVENT_SPAN = "select min(at) as first, max(at) as last from live.event where project_id = $1 and call_key = $2"
+# So dense that no silence hides between the first and the last event of one.
+EVENT_SPANS = """
+select min(at) as first, max(at) as last from live.event where project_id = $1 and call_key = $2
+group by date_bin('10 minutes', at, 'epoch')
+"""
 ERROR_EVENTS = """
 select participant_key, at from live.event
 where project_id = $1 and call_key = $2 and severity in ('ERROR', 'CRITICAL')
     and category not in ('CONNECTION', 'STREAM', 'SUBSCRIBER')
 """
+# Until a call's rows are analyzed, PostgreSQL takes them for few, and would look through all of them for each event.
+WITHOUT_NESTED_LOOPS = "set local enable_nestloop = off"
 # An event that names only its connection or stream belongs to that one's participant, as far as is known by now.
 PLACE_EVENTS = """
 update live.event set participant_key = placed.participant_key
@@ -60,10 +69,9 @@ select series_key, min(at) as started_at, max(at) as ended_at, count(*)::integer
 from live.metric_sample where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])
 group by series_key
 """
-KNOWN_FIGURES = """
-select series_key, started_at, ended_at, sample_count, minimum, maximum, average, p95
-from live.metric_series where project_id = $1 and call_key = $2 and series_key <> all($3::bigint[])
-"""
+FIGURES = ("started_at", "ended_at", "sample_count", "minimum", "maximum", "average", "p95")
+KNOWN_SERIES = "select * from live.metric_series where project_id = $1 and call_key = $2"
+FORGET_SERIES = "delete from live.metric_series where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])"
 REVISION = "select revision from live.call where project_id = $1 and call_key = $2"
 
 
@@ -73,6 +81,7 @@ class DerivedTables:
     def __init__(self, connection: asyncpg.Connection, project_id: int, call_key: int) -> None:
         self.connection = connection
         self.call = (project_id, call_key)
+        self._known_series: dict[int, Mapping[str, Any]] = {}
 
     async def take_changes(self) -> set[int] | None:
         """The series that changed since the last time; None where nothing did."""
@@ -81,11 +90,7 @@ class DerivedTables:
 
     async def records(self) -> tuple[dict[str, list[Body]], datetime]:
         """What was told, by kind, and when the first of it arrived."""
-        bodies: dict[str, list[Body]] = defaultdict(list)
-        rows = await self.connection.fetch(RECORDS, *self.call)
-        for row in rows:
-            bodies[row["kind"]].append(orjson.loads(row["body"]))
-        return dict(bodies), min(row["received_at"] for row in rows)
+        return await asyncio.to_thread(_parsed, await self.connection.fetch(RECORDS, *self.call))
 
     async def settings(self) -> asyncpg.Record:
         return await self.connection.fetchrow(SETTINGS, self.call[0])
@@ -94,29 +99,47 @@ class DerivedTables:
         row = await self.connection.fetchrow(EVENT_SPAN, *self.call)
         return row["first"], row["last"]
 
+    async def event_spans(self) -> list[tuple[datetime, datetime]]:
+        """First and last event of each ten minutes that had any."""
+        rows = await self.connection.fetch(EVENT_SPANS, *self.call)
+        return [(row["first"], row["last"]) for row in rows]
+
     async def error_events(self) -> list[tuple[int | None, datetime]]:
         rows = await self.connection.fetch(ERROR_EVENTS, *self.call)
         return [(row["participant_key"], row["at"]) for row in rows]
 
     async def place_events(self) -> None:
+        await self.connection.execute(WITHOUT_NESTED_LOOPS)
         await self.connection.execute(PLACE_EVENTS, *self.call)
 
     async def series_figures(self, changed: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Figures of all series: of the changed ones from their samples, of the others as they stand."""
         keys = sorted(changed)
         rows = await self.connection.fetch(SERIES_FIGURES, *self.call, keys)
-        rows += await self.connection.fetch(KNOWN_FIGURES, *self.call, keys)
-        return {row["series_key"]: {name: value for name, value in row.items() if name != "series_key"} for row in rows}
+        self._known_series = {row["series_key"]: row for row in await self.connection.fetch(KNOWN_SERIES, *self.call)}
+        return {**self._known_series, **{row["series_key"]: row for row in rows}}
+
+    async def store_series(self, series: Mapping[int, MetricSeries], figures: Mapping[int, Mapping[str, Any]]) -> None:
+        """As ``store`` does, of all series that have figures; which are too many to send them all for a few that changed."""
+        known = self._known_series
+        rows = {key: row for key, row in series.items() if key in figures}
+        gone = known.keys() - rows.keys()
+        if gone:
+            await self.connection.execute(FORGET_SERIES, *self.call, sorted(gone))
+        written = []
+        for key, row in rows.items():
+            told, stored = columns(row), known.get(key)
+            if stored is None or figures[key] is not stored or any(stored[name] != value for name, value in told.items()):
+                written.append(told | {name: figures[key][name] for name in FIGURES})
+        await self._write("metric_series", written)
 
     async def revision(self) -> int:
         return await self.connection.fetchval(REVISION, *self.call) or 0
 
     async def store(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Make the call's rows of a table these and no others; rows that are the same already are not written."""
-        keys = ("project_id", "call_key", *KEYS[table])
-        own = [{"project_id": self.call[0], "call_key": self.call[1], **row} for row in rows]
-        text = orjson.dumps(own).decode()
         if KEYS[table]:
+            text = orjson.dumps([{key: row[key] for key in KEYS[table]} for row in rows]).decode()
             kept = ", ".join(KEYS[table])
             await self.connection.execute(
                 f"delete from live.{table} where project_id = $1 and call_key = $2 and ({kept}) not in"
@@ -124,18 +147,29 @@ class DerivedTables:
                 *self.call,
                 text,
             )
-        if not own:
+        await self._write(table, rows)
+
+    async def _write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        if not rows:
             return
-        columns = list(own[0])
-        values = [column for column in columns if column not in keys]
-        names = ", ".join(columns)
+        keys = ("project_id", "call_key", *KEYS[table])
+        own = [{"project_id": self.call[0], "call_key": self.call[1], **row} for row in rows]
+        values = [column for column in own[0] if column not in keys]
+        names = ", ".join(own[0])
         await self.connection.execute(
             f"insert into live.{table} as stored ({names})"
             f" select {names} from jsonb_populate_recordset(null::live.{table}, $1::jsonb)"
             f" on conflict ({', '.join(keys)}) do update set ({', '.join(values)}) = ({_each('excluded', values)})"
             f" where ({_each('stored', values)}) is distinct from ({_each('excluded', values)})",
-            text,
+            orjson.dumps(own).decode(),
         )
+
+
+def _parsed(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, list[Body]], datetime]:
+    bodies: dict[str, list[Body]] = defaultdict(list)
+    for row in rows:
+        bodies[row["kind"]].append(orjson.loads(row["body"]))
+    return dict(bodies), min(row["received_at"] for row in rows)
 
 
 def _each(row: str, columns: Sequence[str]) -> str:

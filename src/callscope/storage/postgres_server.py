@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import struct
+import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -53,6 +54,7 @@ class PostgresServer(ServerProcess):
         if self.data.exists():
             self._forget_foreign_pid()
             return
+        self.account.check_name()
         new = self.folder / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -95,7 +97,7 @@ class PostgresServer(ServerProcess):
         return str(reachable_program(program, root, parts, self.account))
 
     def _run(self, command: Sequence[str], descriptors: Sequence[int], text: str = "") -> None:
-        done = run(command, self.account, stdin=None, input=text, pass_fds=descriptors)
+        done = run(command, self.account, stdin=subprocess.PIPE, input=text, pass_fds=descriptors)
         if done.returncode != 0:
             raise EmbeddedServersUnavailable(f"PostgreSQL could not make its data folder {self.data}:\n{done.stdout[-2000:]}")
 

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,16 @@ class Account:
             os.chown(path, -1, self.gid)
             path.chmod(0o770 if write else 0o710)
 
+    def check_name(self) -> None:
+        """initdb makes nothing for an account that the list of accounts does not have, as happens in containers."""
+        try:
+            pwd.getpwuid(self.uid)
+        except KeyError as error:
+            raise EmbeddedServersUnavailable(
+                f"PostgreSQL makes a data folder only for an account with a name, and number {self.uid} has none here: "
+                "add it to /etc/passwd, or set CALLSCOPE_DATABASE_URL and CALLSCOPE_REDIS_URL to servers of yours"
+            ) from error
+
     def reaches(self, *paths: Path) -> bool:
         """Whether this account can read and enter (or execute) all of these."""
         test = 'for path; do test -r "$path" && test -x "$path" || exit 1; done'
@@ -82,17 +93,25 @@ def current_account() -> Account:
 def run(command: Sequence[str], account: Account, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a program as an account: apart from our terminal and our environment, with nothing of ours open."""
     environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return subprocess.run(  # noqa: S603  every command is made in this package
+    text = options.pop("input", None)
+    with subprocess.Popen(  # noqa: S603  every command is made in this package
         command,
         **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options},
         **account.identity,
-        check=False,
         text=True,
         cwd="/",
         env={**environment, "LC_ALL": "C", "TZ": "UTC"},
         umask=0o077,
         start_new_session=True,
-    )
+    ) as process:
+        try:
+            output, _ = process.communicate(text)
+        except BaseException:
+            # With all that it started, which else would go on where nobody waits for it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output)
 
 
 def find_program(package: str, pattern: str) -> Path:
