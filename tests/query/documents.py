@@ -53,5 +53,11 @@ def asked(name: str, stored: Material) -> str:
         return f'node(id: "{ids["stream"]}") {{ {everything_of(["stream"], 2)} }}'
     if name == "nodes":
         return f"nodes(ids: {json.dumps(list(ids.values()))}) {{ {everything_of(ids, 1)} }}"
-    arguments = f'(callId: "{stored.texts["callId"][0]}")' if name == "call" else "(first: 3)" if ROOTS[name].args else ""
+    given = {
+        "savedSession": f'id: "{ids["session"]}"',
+        "call": f'callId: "{stored.texts["callId"][0]}"',
+        "explainCode": "platform: ACS, subcode: 41048",
+    }
+    given["evaluateIssues"] = f'callId: "{ids["call"]}", rules: [{{kind: HIGH_PACKET_LOSS, threshold: 1}}], first: 3'
+    arguments = f"({given.get(name, 'first: 3')})" if ROOTS[name].args else ""
     return f"{name}{arguments} {{ {everything(get_named_type(ROOTS[name].type), 2)} }}"

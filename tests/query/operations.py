@@ -1,6 +1,7 @@
 """Random operations that are valid against the schema, and values for their arguments taken from what is stored."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
@@ -25,10 +26,15 @@ from hypothesis import strategies as st
 from callscope.query.bindings import MAX_PAGE, Many, binding_of
 from callscope.query.compiler import node_types
 from callscope.schema.root import CORE_SCHEMA
+from callscope.schema.saved_session import SAVED_TABLES, SCOPE
 from tests.inspector import Inspector
 from tests.plans import STARTED_AT
 
 NODES = {tag: type_.name for tag, (type_, _) in node_types(CORE_SCHEMA).items()}
+TYPES = NODES | {
+    f"{SCOPE}{tag}": type_.name for tag, (type_, table) in node_types(CORE_SCHEMA).items() if table.name in SAVED_TABLES
+}
+"""By the tags of all ids: of what is saved too."""
 UNKNOWN_IDS = ["call_1", "meeting_1_1", "participant_1_1", "event_1_1_1", "project_1", "call_1_1", "nothing_1", "", "é", "\x00"]
 # Names that SQL or the compiler might use itself, and keys that PostgreSQL would cut.
 KEYS = [
@@ -60,6 +66,7 @@ class Material:
     ids: dict[str, list[str]]
     cursors: dict[tuple[str, str | None, str | None], list[str]]
     texts: dict[str, list[str]]
+    saved: list[str]
 
 
 async def material(found: Inspector) -> Material:
@@ -73,6 +80,8 @@ async def material(found: Inspector) -> Material:
         cursors[name, *order] = [edge["cursor"] for edge in edges]
         for edge in edges:
             ids[edge["node"]["id"].partition("_")[0]].append(edge["node"]["id"])
+    call = "participants { nodes { id } } streams { nodes { id connection { id } } } events(first: 3) { nodes { id } }"
+    kept = await found.query(f"{{ savedSessions {{ nodes {{ call {{ id {call} }} }} }} }}")
     ids["project"] = [(await found.query("{ project { id } }"))["project"]["id"]]
     told = await found.query("{ calls { nodes { callId } } participants { nodes { participantId displayName } } }")
     return Material(
@@ -83,6 +92,7 @@ async def material(found: Inspector) -> Material:
             "participantId": [person["participantId"] for person in told["participants"]["nodes"]],
             "text": [person["displayName"] for person in told["participants"]["nodes"] if person["displayName"]],
         },
+        sorted(set(re.findall(rf'"({SCOPE}[a-z]+_[0-9a-f_]+)"', json.dumps(kept)))),
     )
 
 
@@ -269,10 +279,20 @@ class Writer:
             self.size(given, depth)
         if {"from", "to"} <= given.keys() and None not in (given["from"], given["to"]):
             given["from"], given["to"] = sorted((given["from"], given["to"]), key=datetime.fromisoformat)
-        if definition is CORE_SCHEMA.query_type.fields["call"] and given.get("id") is None and given.get("callId") is None:
-            given["callId"] = self.one(self.material.texts["callId"])
+        self.identify(definition, given)
         rendered = [f"{name}: {self.rendered(definition.args[name].type, value)}" for name, value in given.items()]
         return f"({', '.join(rendered)})" if rendered else ""
+
+    def identify(self, definition: Any, given: dict[str, Any]) -> None:
+        """What a root field refuses to do without."""
+        roots = CORE_SCHEMA.query_type.fields
+        if definition is roots["call"] and given.get("id") is None and given.get("callId") is None:
+            given["callId"] = self.one(self.material.texts["callId"])
+        if definition is roots["explainCode"] and given.get("code") is None and given.get("subcode") is None:
+            given["subcode"] = self.one([0, 3100, 41048])
+        if definition is roots["evaluateIssues"]:
+            given["rules"] = self.one([[], [{"kind": "HIGH_PACKET_LOSS", "threshold": 0.5}], given["rules"]])
+            self.wrong = True  # random thresholds contradict each other, and what is beneath may cost too much
 
     def size(self, given: dict[str, Any], depth: int) -> None:
         """How many rows: few, so that answers stay small."""
@@ -324,7 +344,7 @@ class Writer:
         return self.one([*known, "", "'; --", "{row}", 'a"\\\n', "50%_é\U0001f600"])
 
     def id(self) -> str:
-        return self.one(self.one([*self.material.ids.values(), UNKNOWN_IDS]) or UNKNOWN_IDS)
+        return self.one(self.one([*self.material.ids.values(), self.material.saved, UNKNOWN_IDS]) or UNKNOWN_IDS)
 
     def instant(self) -> str:
         zone = self.one([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-8))])

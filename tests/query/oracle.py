@@ -6,7 +6,7 @@ from typing import Any
 from graphql import FieldNode, GraphQLError, NameNode, Visitor, build_schema, execute_sync, parse, print_ast, visit
 
 from callscope.schema.root import SCHEMA
-from tests.query.operations import KEYS, NODES
+from tests.query.operations import KEYS, TYPES
 
 PRINTED = build_schema(SCHEMA.as_str())
 RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)", re.ASCII)
@@ -31,7 +31,7 @@ def _found(value: dict[str, Any] | None, global_id: str) -> Found | None:
     if value is None:
         return None
     found = Found(value)
-    found.type_name = NODES[global_id.partition("_")[0]]
+    found.type_name = TYPES[global_id.partition("_")[0]]
     return found
 
 

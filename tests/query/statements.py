@@ -6,6 +6,7 @@ from typing import Any
 
 from callscope.query.compiler import Statement
 from callscope.query.operation import Engine
+from callscope.schema.code_explanation import REFERENCE_TABLES
 
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"")
 _TABLE = re.compile(r"(?<![\w.])(?:live|saved|callscope)\.\w+")
@@ -25,11 +26,16 @@ def tables(sql: str) -> list[str]:
 
 
 def unnarrowed(sql: str) -> list[str]:
-    """The tables that a statement reads without narrowing them to the project, with the text around them."""
+    """The tables that a statement reads without narrowing them to the project, with the text around them.
+
+    Reference tables hold nothing of any project; another test sees that none of them could.
+    """
     text = _blank(sql)
     found = []
     for match in _TABLE.finditer(text):
         after = text[match.end() :]
+        if match[0] in REFERENCE_TABLES.values():
+            continue
         alone = text[: match.start()].endswith("(select * from ") and after.startswith(" where project_id = $1)")
         if not alone and not _narrowed(after):
             found.append(text[max(match.start() - 60, 0) : match.end() + 120])

@@ -42,6 +42,10 @@ COSTS = [
     ("{ metricSeries(first: 1) { nodes { samples(maxPoints: 5) { times } } } }", {}, 1 + 1 + 1 + 1),
     ("{ metricSeries(first: 1) { nodes { samples(maxPoints: 5000) { times } } } }", {}, 1 + 1 + 1 + 500),
     ("{ participants(first: 1) { nodes { devices { kind label } } } }", {}, 1 + 1 + 1 + 10 * 2),
+    ("{ explainCode(platform: ACS, subcode: 41048) { meaning advice } }", {}, 1 + 10 * 2),
+    ("{ events(first: 5) { nodes { explanation { meaning } } } }", {}, 1 + 5 * (1 + 2)),
+    ('{ evaluateIssues(callId: "a", rules: []) { kind rule { name } } }', {}, 1 + 100_000 + 1_000 * 3),
+    ('{ evaluateIssues(callId: "a", rules: [], first: 5) { kind } }', {}, 1 + 100_000 + 5),
     ("{ ...F ...F } fragment F on Query { project { id } }", {}, 4),
 ]
 

@@ -19,6 +19,7 @@ from tests.plans import sample_plans
 from tests.query.crowd import AT, crowd
 from tests.query.documents import LISTS, ROOTS
 from tests.query.operations import orders
+from tests.saving import saved
 
 PAGE = "nodes { id } edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 
@@ -29,6 +30,8 @@ async def tied(servers, migrated) -> AsyncIterator[Inspector]:
     async with new_database(servers, template=migrated) as url, running(url) as found:
         await ingest_plans(found.connection, url, found.project_id, sample_plans()[3:])
         await found.tell(crowd())
+        for number in range(5):
+            await saved(found, f"crowd-{number}", "crowd")
         yield found
 
 

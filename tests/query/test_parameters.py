@@ -96,9 +96,9 @@ def test_null_for_a_non_null_argument_is_refused_although_the_variable_has_a_def
 
 
 def test_keys_are_those_of_ids_with_the_tag_and_the_width() -> None:
-    assert id_keys(["meeting_1_2", "call_1", "nothing", "meeting_3", "meeting_ff_4"], "meeting", 2) == [[1, 255], [2, 4]]
-    assert id_keys("call_5", "call", 1) == [[5]]
-    assert id_keys([], "call", 1) == [[]]
+    assert id_keys(["meeting_1_2", "call_1", "nothing", "meeting_3", "meeting_ff_4"], ["meeting"], 2) == [[1, 255], [2, 4]]
+    assert id_keys("call_5", ["call"], 1) == [[5]]
+    assert id_keys([], ["call"], 1) == [[]]
 
 
 def test_text_holds_no_nul() -> None:

@@ -17,6 +17,7 @@ from tests.plans import sample_plans
 from tests.query.crowd import crowd
 from tests.query.documents import LISTS, ROOTS, asked
 from tests.query.operations import NODES, Material, material
+from tests.saving import saved
 
 
 @dataclass
@@ -40,11 +41,14 @@ async def tenants(servers, migrated) -> AsyncIterator[Tenants]:
     async with new_database(servers, template=migrated) as url, running(url, "own") as own, running(url, "other") as other:
         await ingest_plans(own.connection, url, own.project_id, sample_plans()[3:])
         await own.settle()
+        await saved(own, "room", tags=["mine"])
         mine = await material(own)
         answers = {text: (await own.post(text)).content for text in documents(mine)}
         same = [replace(plan, seed=99, tags=("theirs",)) for plan in sample_plans()[3:]]
         await ingest_plans(other.connection, url, other.project_id, same)
         await other.tell(crowd(2, 3))
+        for call_id in ("room", "crowd-0"):
+            await saved(other, call_id, tags=["theirs"])
         yield Tenants(own, other, mine, await material(other), answers)
 
 

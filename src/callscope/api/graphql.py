@@ -1,5 +1,6 @@
 """GraphQL over HTTP: from a request to the operation's bytes."""
 
+import asyncio
 import logging
 from collections import OrderedDict
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from callscope.api.persisted import PersistedDocuments
 from callscope.api.unavailability import INTERNAL, database_errors
 from callscope.query.cost import COST_LIMIT
 from callscope.query.errors import ErrorCode, RequestError
-from callscope.query.operation import BoundPlan, Engine
+from callscope.query.operation import Answer, BoundPlan, Engine
 from callscope.query.parameters import Reader
 from callscope.storage.pool import Pool
 
@@ -39,16 +40,17 @@ ANSWERED_WITH_200 = (ErrorCode.PARSE_ERROR, ErrorCode.VALIDATION_FAILED)
 
 
 class Prepared(NamedTuple):
-    """What a request's content means to one reader: what is to run, and what the answer's extensions tell."""
+    """What a request's content means to one reader: what is to run, whether it only reads, and what the extensions tell."""
 
     plan: BoundPlan
+    reads: bool
     extensions: bytes
 
 
 class GraphQLEndpoint:
     """Answers ``GET`` and ``POST /graphql``, as an ASGI application.
 
-    Inspectors ask the same again, of many calls and at short intervals: what a request's bytes mean is worked out once.
+    Inspectors ask the same again, of many calls and at short intervals: what a query's bytes mean is worked out once.
     """
 
     REMEMBERED = 2_000
@@ -62,6 +64,7 @@ class GraphQLEndpoint:
         self._pool = pool
         self._keyring = keyring
         self._inspections = inspections
+        self._changing = asyncio.Semaphore(max(pool.size // 2, 1))
         self._prepared: OrderedDict[tuple[str, bytes, Reader], Prepared] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,12 +89,17 @@ class GraphQLEndpoint:
         with database_errors():
             grant = await self._keyring.grant(request.headers.get("authorization"))
             reader = _reader(grant)
-            plan, extensions = await self._plan(request, reader)
+            plan, reads, extensions = await self._plan(request, reader)
             if plan.reads_inspections:
                 await self._inspections.write()
-            answer = await self._pool.read(plan.run)
+            answer = await (self._pool.read(plan.run) if reads else self._change(plan))
         self._inspections.note(reader, answer.found)
         return b'{"data":%b,"extensions":%b}' % (answer.data, extensions)
+
+    async def _change(self, plan: BoundPlan) -> Answer:
+        """A mutation, never tried again: the client knows whether it may be. Half of the connections are left to readers."""
+        async with self._changing, self._pool.connection() as connection:
+            return await plan.run(connection)
 
     async def _plan(self, request: Request, reader: Reader) -> Prepared:
         content = await content_of(request)
@@ -103,7 +111,7 @@ class GraphQLEndpoint:
         asked = read_request(request, content)
         prepared = await self._prepare(request, asked, reader)
         # What hands in a document must do so each time.
-        if len(content) <= self.REMEMBERED_BYTES and not (asked.query and asked.extensions):
+        if prepared.reads and len(content) <= self.REMEMBERED_BYTES and not (asked.query and asked.extensions):
             self._prepared[key] = prepared
             if len(self._prepared) > self.REMEMBERED:
                 self._prepared.popitem(last=False)
@@ -117,7 +125,8 @@ class GraphQLEndpoint:
         variables = operation.variables(asked.variables)
         cost = operation.cost(variables)
         plan = self._engine.plan(operation, variables).bound(reader, variables)
-        return Prepared(plan, b'{"cost":{"requested":%d,"limit":%d}}' % (cost, COST_LIMIT))
+        reads = operation.type is OperationType.QUERY
+        return Prepared(plan, reads, b'{"cost":{"requested":%d,"limit":%d}}' % (cost, COST_LIMIT))
 
 
 def _reader(grant: Grant | None) -> Reader:

@@ -42,7 +42,7 @@ class Grant:
 
     @cached_property
     def reader(self) -> Reader:
-        return Reader(self.project_id, self.key_id)
+        return Reader(self.project_id, self.key_id, Scope.WRITE in self.scopes)
 
 
 def _check_digits(body: str) -> str:

@@ -4,12 +4,12 @@ Strawberry keeps a binding in each field's metadata; the compiler reads it from 
 ``{row}`` is the row of the field's own type, ``{parent}`` the row that the field hangs on, ``{args.name}`` an argument as a
 parameter, ``{prefix}`` the prefix of an embedded object's columns, ``{key}`` the number of the request's key, and the name
 of a table in braces that table, narrowed to the request's project. No other way to name a table exists, so no read can leave
-the project.
+the project. Reference tables, which the package brings and which hold nothing of any project, are not narrowed.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
@@ -17,6 +17,9 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from callscope.query.errors import bad_input
+
+if TYPE_CHECKING:
+    from callscope.query.parameters import Reader
 
 METADATA = "callscope"
 SqlType = Literal[
@@ -78,9 +81,14 @@ class Argument:
 
 @dataclass(frozen=True)
 class Column:
-    """A scalar, or a list of scalars: an SQL expression."""
+    """A scalar, or a list of scalars: an SQL expression; ``elsewhere`` has another one for rows of a scope of that name.
+
+    With arguments, it names each of them once.
+    """
 
     sql: str
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[Argument, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,20 +112,23 @@ class Narrow:
     """What a filter's field does. ``{value}`` in ``sql`` is the value as a parameter of type ``type``.
 
     ``ids`` names the tag of the global ids that the field takes; ``{value}`` is then a sub-select of their keys.
-    ``otherwise`` is the condition for false where the field is a boolean and ``sql`` the condition for true.
+    ``otherwise`` is the condition for false where the field is a boolean and ``sql`` the condition for true. ``convert`` makes
+    of the value what it is compared with.
     """
 
     sql: str
     type: SqlType | None = None
     ids: str | None = None
     otherwise: str | None = None
+    convert: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)
 class One:
     """One other row: of the type's table where its keys (or ``where``) match, or the single row of ``source``.
 
-    ``by`` says what each given argument narrows; ``check`` refuses arguments that do not go together.
+    ``by`` says what each given argument narrows; ``check`` refuses arguments that do not go together. The row and all inside
+    of it is read in the scope ``scope``: "" for the one without a name, None for that of the parent.
     """
 
     where: str | None = None
@@ -125,6 +136,7 @@ class One:
     arguments: tuple[Argument, ...] = ()
     by: dict[str, Narrow] = field(default_factory=dict)
     check: Callable[[dict[str, Any]], None] | None = None
+    scope: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,8 @@ class Many:
     """Rows of the type's table that carry the parent's keys, or for which ``where`` holds: a page, or the plain list.
 
     ``orders`` are the orders that the argument ``orderBy`` can name, ``order`` the one without it. ``source`` stands in for
-    the table: a template of rows with its columns and more. A plain list with the argument ``first`` ends there.
+    the table: a template of rows with its columns and more. A plain list with the argument ``first`` ends there. A plain list
+    of a type without a table is what ``source`` gives, in its order. ``check`` refuses arguments that do not go together.
     """
 
     where: str | None = None
@@ -142,6 +155,7 @@ class Many:
     order: Order = Order(())
     paged: bool = True
     arguments: tuple[Argument, ...] = ()
+    check: Callable[[dict[str, Any]], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +163,34 @@ class Refetch:
     """Root ``node`` and ``nodes``: the type and keys are in the id."""
 
 
-Binding = Column | Embedded | Items | One | Many | Refetch
+@dataclass(frozen=True)
+class Effect:
+    """A root field that changes something. ``run`` does so, on a connection inside the transaction that the payload is read in,
+    and gives the row that the payload's fields hang on: ``columns`` are its names and SQL types.
+    """
+
+    run: "Callable[[Any, Reader, dict[str, Any]], Awaitable[dict[str, Any]]]"
+    columns: str
+    check: Callable[[dict[str, Any]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A root list whose rows are worked out for each request, inside the read-only transaction that the answer is read in.
+
+    ``run`` gives the rows: ``columns`` are their names and SQL types. Working them out costs ``cost`` values, and the argument
+    ``first`` ends the list. The argument ``within`` is a global id: all inside of the rows is read in the scope that it is of.
+    """
+
+    run: "Callable[[Any, Reader, dict[str, Any]], Awaitable[list[dict[str, Any]]]]"
+    columns: str
+    arguments: tuple[Argument, ...]
+    within: str
+    cost: int
+    check: Callable[[dict[str, Any]], None] | None = None
+
+
+Binding = Column | Embedded | Items | One | Many | Refetch | Effect | Computed
 
 
 def _bound(binding: Binding, description: str, arguments: tuple[Argument, ...] = ()) -> Any:
@@ -173,9 +214,12 @@ def _unread() -> NoReturn:
     raise AssertionError("fields are compiled, never read from objects")
 
 
-def column(sql: str, description: str) -> Any:
+def column(
+    sql: str, description: str, *, elsewhere: Mapping[str, str] | None = None, arguments: tuple[Argument, ...] = ()
+) -> Any:
     """A scalar field. A bare name is a column of the row; anything else is an SQL template."""
-    return _bound(Column(sql if "{" in sql or "'" in sql else f"{{row}}.{{prefix}}{sql}"), description)
+    template = sql if "{" in sql or "'" in sql else f"{{row}}.{{prefix}}{sql}"
+    return _bound(Column(template, elsewhere or {}, arguments), description, arguments)
 
 
 def embedded(description: str, *, prefix: str = "", null_when: str | None = None) -> Any:
@@ -194,8 +238,9 @@ def one(
     arguments: tuple[Argument, ...] = (),
     by: dict[str, Narrow] | None = None,
     check: Callable[[dict[str, Any]], None] | None = None,
+    scope: str | None = None,
 ) -> Any:
-    return _bound(One(where, source, arguments, by or {}, check), description, arguments)
+    return _bound(One(where, source, arguments, by or {}, check, scope), description, arguments)
 
 
 def listed(
@@ -205,13 +250,40 @@ def listed(
     source: str | None = None,
     order: Order = Order(()),
     arguments: tuple[Argument, ...] = (),
+    check: Callable[[dict[str, Any]], None] | None = None,
 ) -> Any:
     """A plain list: for rows that are few by nature, or cut by the argument ``first``."""
-    return _bound(Many(where, source, order=order, paged=False, arguments=arguments), description, arguments)
+    return _bound(Many(where, source, order=order, paged=False, arguments=arguments, check=check), description, arguments)
 
 
 def refetch(description: str, arguments: tuple[Argument, ...]) -> Any:
     return _bound(Refetch(), description, arguments)
+
+
+def effect(
+    description: str,
+    run: "Callable[[Any, Reader, dict[str, Any]], Awaitable[dict[str, Any]]]",
+    columns: str,
+    arguments: tuple[Argument, ...],
+    *,
+    check: Callable[[dict[str, Any]], None] | None = None,
+) -> Any:
+    """A mutation; ``run`` gets the values of its arguments, once ``check`` has found nothing to refuse."""
+    return _bound(Effect(run, columns, check), description, arguments)
+
+
+def computed(
+    description: str,
+    run: "Callable[[Any, Reader, dict[str, Any]], Awaitable[list[dict[str, Any]]]]",
+    columns: str,
+    arguments: tuple[Argument, ...],
+    *,
+    within: str,
+    cost: int,
+    check: Callable[[dict[str, Any]], None] | None = None,
+) -> Any:
+    """A list of what nobody stored; ``run`` gets the values of its arguments, once ``check`` has found nothing to refuse."""
+    return _bound(Computed(run, columns, arguments, within, cost, check), description, arguments)
 
 
 def many(
@@ -253,9 +325,10 @@ def narrow(
     ids: str | None = None,
     otherwise: str | None = None,
     name: str | None = None,
+    convert: Callable[[Any], Any] | None = None,
 ) -> Any:
     """A field of a filter; ``name`` where the attribute cannot have the field's name."""
-    metadata = {METADATA: Narrow(sql, type, ids, otherwise)}
+    metadata = {METADATA: Narrow(sql, type, ids, otherwise, convert)}
     return strawberry.field(default=strawberry.UNSET, description=description, metadata=metadata, name=name)
 
 

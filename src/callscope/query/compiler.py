@@ -1,10 +1,12 @@
 """Selection set in, one SQL statement out, whose result is already the JSON of the root field.
 
 Each statement's first parameter is the project, and every table that a statement names is narrowed to it: the compiler
-writes that condition for the rows of types, and a template has no other way to name a table than ``{table}``.
+writes that condition for the rows of types, and a template has no other way to name a table than ``{table}``. Reference tables
+alone, which are the same for all projects, stand as they are.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, cast
@@ -15,6 +17,8 @@ from callscope.query.bindings import (
     METADATA,
     Argument,
     Column,
+    Computed,
+    Effect,
     Embedded,
     Items,
     Many,
@@ -28,18 +32,23 @@ from callscope.query.bindings import (
 from callscope.query.ids import decode_id, id_sql, keys_of
 from callscope.query.json_sql import Columns, array_sql, object_sql, row_sql
 from callscope.query.pages import PagePlan, Rows
-from callscope.query.parameters import Parameters, Site, Values, checked_text, id_keys, value_at
+from callscope.query.parameters import Parameters, Reader, Site, Values, checked_text, id_keys, value_at
 from callscope.query.selection import TYPENAME, Selected, Selection
 
 
 @dataclass
 class Statement:
-    """A compiled root field: its name, SQL, parameters, and how the rows become the field's JSON."""
+    """A compiled root field: its name, SQL, parameters, how the rows become the field's JSON, and what is to be done before.
+
+    What an effect gives is a parameter of the SQL; ``is_pure`` tells that it changes nothing.
+    """
 
     name: str
     sql: str
     parameters: Parameters
     assemble: Callable[[Sequence[Any], list[Values]], str]
+    effect: Callable[[Any, Reader, Values], Awaitable[Any]] | None = None
+    is_pure: bool = False
 
 
 class Scope(dict[str, Any]):
@@ -52,7 +61,9 @@ class Scope(dict[str, Any]):
     def __missing__(self, name: str) -> str:
         if name == "key":
             return self.compiler.parameters.key()
-        return f"(select * from {self.compiler.tables[name]} where project_id = $1)"
+        if name in self.compiler.references:
+            return self.compiler.references[name]
+        return f"(select * from {self.compiler.place(name)} where project_id = $1)"
 
 
 def node_types(schema: GraphQLSchema) -> dict[str, tuple[GraphQLObjectType, Table]]:
@@ -68,14 +79,45 @@ def node_types(schema: GraphQLSchema) -> dict[str, tuple[GraphQLObjectType, Tabl
 
 @dataclass
 class Compiler:
-    """Compiles one root field. ``tables`` maps the names of tables to where they are."""
+    """Compiles one root field. ``tables`` maps the names of the projects' tables to where they are, ``references`` those that
+    all projects share. ``scopes`` are other places, by name, where some of the tables are once more: what is inside of a row
+    there is read there, and its ids lead back there.
+    """
 
     selection: Selection
     tables: Mapping[str, str]
     nodes: dict[str, tuple[GraphQLObjectType, Table]]
+    references: Mapping[str, str] = field(default_factory=dict)
+    scopes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parameters: Parameters = field(default_factory=Parameters)
     _numbers: Any = field(default_factory=count)
     _keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _scope: str = ""
+
+    def place(self, name: str) -> str:
+        """Where a table is, in the scope that is compiled."""
+        return self.scopes.get(self._scope, self.tables).get(name) or self.tables[name]
+
+    @contextmanager
+    def within(self, scope: str | None) -> Iterator[None]:
+        outer = self._scope
+        self._scope = outer if scope is None else scope
+        try:
+            yield
+        finally:
+            self._scope = outer
+
+    def prefix(self, table: Table) -> str:
+        """What the ids of a table's rows start with, in the scope that is compiled."""
+        return self._scope if table.name in self.scopes.get(self._scope, ()) else ""
+
+    def node(self, tag: str) -> tuple[str, GraphQLObjectType, Table] | None:
+        """The scope, type and table of the ids with a tag."""
+        for scope in ("", *self.scopes):
+            found = self.nodes.get(tag.removeprefix(scope))
+            if found is not None and tag.startswith(scope) and (not scope or found[1].name in self.scopes[scope]):
+                return scope, *found
+        return None
 
     # ---------------------------------------------------------------------------------------------- root
 
@@ -84,6 +126,10 @@ class Compiler:
         site = self._site(selected)
         if isinstance(binding, Refetch):
             return self._refetch(selected, site)
+        if isinstance(binding, Effect):
+            return self._effect(selected, binding, site)
+        if isinstance(binding, Computed):
+            return self._computed(selected, binding, site)
         if isinstance(binding, Many) and binding.paged:
             sql, assemble = PagePlan.of(self, selected, binding, site, parent="").statement()
             return Statement(selected.name, sql, self.parameters, assemble)
@@ -93,24 +139,52 @@ class Compiler:
             sql = self._list(selected, binding, site, parent="")
         return Statement(selected.name, f"select {sql}", self.parameters, lambda rows, _: rows[0][0] or "null")
 
+    def _effect(self, selected: Selected, binding: Effect, site: int) -> Statement:
+        """The payload, read from what the effect did."""
+        self._check(binding, site)
+        row = self.alias()
+        columns = self.columns(cast("GraphQLObjectType", selected.object_type), selected.selection_sets, row, None)
+        # PostgreSQL refuses parameters that a statement does not use.
+        source = f"from jsonb_to_record({self.parameters.outcome()}) as {row}({binding.columns}) where $1::integer is not null"
+        sql = f"select {row_sql(columns, source)}"
+        return Statement(selected.name, sql, self.parameters, lambda rows, _: rows[0][0], binding.run)
+
+    def _computed(self, selected: Selected, binding: Computed, site: int) -> Statement:
+        """A list of what was worked out before."""
+        self._check(binding, site)
+        row = self.alias()
+        tag, _ = decode_id(str(self.values(site)[binding.within])) or ("", [])
+        known = self.node(tag)
+        with self.within(known[0] if known is not None else None):
+            columns = self.columns(cast("GraphQLObjectType", selected.object_type), selected.selection_sets, row, None)
+        # PostgreSQL refuses parameters that a statement does not use.
+        rows = f"jsonb_to_recordset({self.parameters.outcome()}) as {row}({binding.columns})"
+        source = f"from {rows} where $1::integer is not null limit {ArgumentParameters(self, site, binding.arguments).first}"
+        sql = f"select {array_sql(columns, source)}"
+        return Statement(selected.name, sql, self.parameters, lambda rows, _: rows[0][0], binding.run, is_pure=True)
+
     def _refetch(self, selected: Selected, site: int) -> Statement:
         """``node(id)`` and ``nodes(ids)``: a branch for each type that occurs among the ids."""
         name, given = next(iter(self.values(site).items()))
         many = isinstance(given, list)
         found = [decode_id(str(item)) for item in (given if many else [given])]
         branches = []
-        for tag in sorted({item[0] for item in found if item is not None and item[0] in self.nodes}):
-            type_, table = self.nodes[tag]
+        for tag in sorted({item[0] for item in found if item is not None}):
+            known = self.node(tag)
+            if known is None:
+                continue
+            scope, type_, table = known
             row, ids = self.alias(table), self.alias()
             types = ("integer", *table.key_types)
             keys = [self.parameters.add(_positions(site, name, tag, table, at), f"{type_}[]") for at, type_ in enumerate(types)]
             matches = " and ".join(f"{row}.{key} = {ids}.{key}" for key in table.keys)
-            columns = self.columns(type_, selected.selection_sets, row, table)
-            branches.append(
-                f"select {ids}.position, {object_sql(columns)}"
-                f" from unnest({', '.join(keys)}) as {ids}(position, {', '.join(table.keys)})"
-                f" join {self.tables[table.name]} {row} on {row}.project_id = $1 and {matches}"
-            )
+            with self.within(scope):
+                columns = self.columns(type_, selected.selection_sets, row, table)
+                branches.append(
+                    f"select {ids}.position, {object_sql(columns)}"
+                    f" from unnest({', '.join(keys)}) as {ids}(position, {', '.join(table.keys)})"
+                    f" join {self.place(table.name)} {row} on {row}.project_id = $1 and {matches}"
+                )
 
         def assemble(rows: Sequence[Any], sites: list[Values]) -> str:
             objects = {row[0]: row[1] for row in rows}
@@ -136,8 +210,12 @@ class Compiler:
             return f"'{type_.name}'::text"
         binding = binding_of(selected.definition)
         if isinstance(binding, Column):
-            identity = id_sql(table, row) if table is not None and table.tag else ""
-            return self.format(binding.sql, row=row, prefix=prefix, id=identity)
+            identity = id_sql(table, row, self.prefix(table)) if table is not None and table.tag else ""
+            template = binding.elsewhere.get(self._scope, binding.sql)
+            if not binding.arguments:
+                return self.format(template, row=row, prefix=prefix, id=identity)
+            arguments = ArgumentParameters(self, self._site(selected), binding.arguments)
+            return self.format(template, row=row, prefix=prefix, id=identity, args=arguments)
         if isinstance(binding, Embedded):
             embedded = cast("GraphQLObjectType", selected.object_type)
             value = object_sql(self.columns(embedded, selected.selection_sets, row, table, prefix + binding.prefix))
@@ -148,7 +226,8 @@ class Compiler:
             return self._items(selected, binding, row)
         site = self._site(selected)
         if isinstance(binding, One):
-            return self._one(selected, binding, site, parent=row)
+            with self.within(binding.scope):
+                return self._one(selected, binding, site, parent=row)
         if isinstance(binding, Many) and binding.paged:
             return PagePlan.of(self, selected, binding, site, parent=row).nested()
         return self._list(selected, binding, site, parent=row)
@@ -164,10 +243,7 @@ class Compiler:
         table = table_of(type_)
         row = self.alias(table)
         values = self.values(site)
-        check = binding.check
-        if check is not None:
-            check(values)
-            self.parameters.checks.append(lambda sites: check(sites[site]))
+        self._check(binding, site)
         arguments = ArgumentParameters(self, site, binding.arguments)
         if binding.source is not None:
             source = f"from ({self.format(binding.source, row=row, parent=parent, args=arguments)}) {row}"
@@ -183,14 +259,32 @@ class Compiler:
                 for name, narrow in binding.by.items()
                 if values.get(name) is not None
             ]
-            source = f"from {self.tables[named.name]} {row} where {' and '.join(where)}"
+            source = f"from {self.place(named.name)} {row} where {' and '.join(where)}"
         return row_sql(self.columns(type_, selected.selection_sets, row, table), source)
 
     def _list(self, selected: Selected, binding: Many, site: int, parent: str) -> str:
+        self._check(binding, site)
+        if table_of(selected.object_type) is None:
+            return self._sourced(selected, binding, site, parent)
         rows = Rows.of(self, cast("GraphQLObjectType", selected.object_type), binding, site, parent)
         columns = self.columns(rows.type, selected.selection_sets, rows.row, rows.table)
         limit = f" limit {ArgumentParameters(self, site, binding.arguments).first}" if binding.arguments else ""
         return array_sql(columns, rows.all() + limit)
+
+    def _sourced(self, selected: Selected, binding: Many, site: int, parent: str) -> str:
+        type_, row = cast("GraphQLObjectType", selected.object_type), self.alias()
+        arguments = ArgumentParameters(self, site, binding.arguments)
+        source = self.format(cast("str", binding.source), row=row, parent=parent, args=arguments)
+        # PostgreSQL refuses parameters that a statement does not use.
+        used = f"from ({source}) {row} where $1::integer is not null"
+        return array_sql(self.columns(type_, selected.selection_sets, row, None), used)
+
+    def _check(self, binding: One | Many | Effect | Computed, site: int) -> None:
+        """Refuse arguments that do not go together, now and whenever the statement gets others."""
+        check = binding.check
+        if check is not None:
+            check(self.values(site))
+            self.parameters.checks.append(lambda sites: check(sites[site]))
 
     # ---------------------------------------------------------------------------------------------- arguments
 
@@ -220,12 +314,14 @@ class Compiler:
             return self.format(narrow.sql if value else narrow.otherwise, row=row, parent=parent)
         if narrow.ids is not None:
             width = len(self.nodes[narrow.ids][1].keys)
-            arrays = [self.parameters.add(_keys(site, path, narrow.ids, width, at), "bigint[]") for at in range(width)]
+            # Inside of a scope an object goes by its id there and by the one that it has outside of any.
+            tags = {narrow.ids, self.prefix(self.nodes[narrow.ids][1]) + narrow.ids}
+            arrays = [self.parameters.add(_keys(site, path, tags, width, at), "bigint[]") for at in range(width)]
             parameter = f"(select * from unnest({', '.join(arrays)}))"
             if not isinstance(value, list):
                 parameter = "((" + ", ".join(f"({array})[1]" for array in arrays) + "))"
         else:
-            parameter = self.parameters.add(_text(site, path), cast("str", narrow.type))
+            parameter = self.parameters.add(_text(site, path, narrow.convert), cast("str", narrow.type))
         return self.format(narrow.sql, row=row, parent=parent, value=parameter)
 
     def format(self, template: str, **names: Any) -> str:
@@ -254,12 +350,16 @@ class ArgumentParameters:
         return self.compiler.parameters.add(lambda sites: argument.value(sites[site].get(name)), argument.sql)
 
 
-def _text(site: int, path: tuple[str, ...]) -> Callable[[list[Values]], Any]:
-    return lambda sites: checked_text(value_at(sites[site], path), path[-1])
+def _text(site: int, path: tuple[str, ...], convert: Callable[[Any], Any] | None) -> Callable[[list[Values]], Any]:
+    def getter(sites: list[Values]) -> Any:
+        value = checked_text(value_at(sites[site], path), path[-1])
+        return value if convert is None else convert(value)
+
+    return getter
 
 
-def _keys(site: int, path: tuple[str, ...], tag: str, width: int, at: int) -> Callable[[list[Values]], Any]:
-    return lambda sites: id_keys(value_at(sites[site], path), tag, width)[at]
+def _keys(site: int, path: tuple[str, ...], tags: Collection[str], width: int, at: int) -> Callable[[list[Values]], Any]:
+    return lambda sites: id_keys(value_at(sites[site], path), tags, width)[at]
 
 
 def _positions(site: int, name: str, tag: str, table: Table, at: int) -> Callable[[list[Values]], Any]:

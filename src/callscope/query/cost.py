@@ -1,7 +1,8 @@
 """What an operation can cost, told before any SQL runs.
 
 The cost is the number of values that the answer can hold at most: each field is one, and what is in a list counts as often
-as the list can have rows. One walk that measures each fragment once, so that no nest of fragments is dear to price.
+as the list can have rows. Rows that nobody stored cost what working them out does besides. One walk that measures each
+fragment once, so that no nest of fragments is dear to price.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from graphql import (
     get_named_type,
 )
 
-from callscope.query.bindings import DEFAULT_PAGE, MAX_PAGE, Items, Many, One, Refetch, binding_of
+from callscope.query.bindings import DEFAULT_PAGE, MAX_PAGE, Computed, Items, Many, One, Refetch, binding_of
 from callscope.query.errors import ErrorCode, RequestError
 
 COST_LIMIT = 500_000
@@ -96,8 +97,10 @@ class Meter:
             return Measure(cost, 1 + inside.fields, 1 + inside.depth, inside.path)
         inside = self._selection(node.selection_set, get_named_type(definition.type))
         rows, name = self._rows(node, definition)
+        binding = binding_of(definition)
+        own = 1 + (binding.cost if isinstance(binding, Computed) else 0)
         path = (f"{node.name.value}({name}: {rows:g})", *inside.path) if name else inside.path
-        return Measure(1 + rows * inside.cost, 1 + inside.fields, 1 + inside.depth, path)
+        return Measure(own + rows * inside.cost, 1 + inside.fields, 1 + inside.depth, path)
 
     def _rows(self, node: FieldNode, definition: Any) -> tuple[float, str]:
         """How often what is inside a field can occur, and the argument that says so."""
@@ -108,17 +111,17 @@ class Meter:
                 if given is not None:
                     return min(max(given, 0), MAX_PAGE), name
             return DEFAULT_PAGE, "first"
-        if isinstance(binding, Items) or (isinstance(binding, Many) and not binding.arguments):
+        if isinstance(binding, Items):
             return FEW, ""
         if isinstance(binding, Refetch):
             given = self._given(node, "ids")
             return (1, "") if given is None else (given, "ids")
-        if isinstance(binding, One | Many):
+        if isinstance(binding, One | Many | Computed):
             for argument in binding.arguments:
                 if argument.weight:
                     given = self._given(node, argument.name)
                     return max(argument.weight * (argument.default if given is None else given), 1), argument.name
-        return 1, ""
+        return (FEW if isinstance(binding, Many) else 1), ""
 
     def _given(self, node: FieldNode, name: str) -> float | None:
         """An argument's number, or the length of its list."""

@@ -1,6 +1,7 @@
 """Opaque global ids: a type's tag and the keys of its row, for example ``call_9f3c…`` or ``stream_9f3c…_17ab…``.
 
-They hold no project: a foreign id finds nothing, exactly like an unknown one.
+They hold no project: a foreign id finds nothing, exactly like an unknown one. Where a type's rows are in several scopes, the
+scope's name comes before the tag, for example ``savedcall_9f3c…``: the same call in another place.
 """
 
 import re
@@ -13,10 +14,10 @@ from callscope.query.integers import FROM_INTEGER, integer_sql
 _ID = re.compile(r"([a-z]+)((?:_[0-9a-f]{1,16}){1,3})", re.ASCII)
 
 
-def id_sql(table: Table, row: str) -> str:
-    """The SQL expression of a row's global id."""
+def id_sql(table: Table, row: str, prefix: str = "") -> str:
+    """The SQL expression of a row's global id. ``prefix`` is the name of the scope that the row is of."""
     integers = [integer_sql(f"{row}.{key}", type_) for key, type_ in zip(table.keys, table.key_types, strict=True)]
-    return f"('{table.tag}_' || " + " || '_' || ".join(f"to_hex({integer})" for integer in integers) + ")"
+    return f"('{prefix}{table.tag}_' || " + " || '_' || ".join(f"to_hex({integer})" for integer in integers) + ")"
 
 
 @lru_cache(maxsize=4096)

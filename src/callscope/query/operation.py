@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -32,12 +33,15 @@ MAX_ERRORS = 5
 MAX_DOCUMENTS = 1_000
 MAX_PLANS = 64
 MAX_CACHED_CHARACTERS = 20_000
+ONE_STATE: dict[str, Any] = {"isolation": "repeatable_read", "readonly": True}
 
 
 class Connection(Protocol):
     """What an operation needs of the database."""
 
     async def fetch(self, query: str, *args: Any) -> Sequence[Any]: ...
+
+    def transaction(self, *, isolation: Any = None, readonly: bool = False) -> AbstractAsyncContextManager[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Plan:
             else:
                 parts.append(BoundPart(head + (part if isinstance(part, bytes) else part(variables)), None, [], []))
         reads_inspections = any(part.parameters.uses_key for _, part in self.fields if isinstance(part, Statement))
-        return BoundPlan(parts, reads_inspections)
+        return BoundPlan(parts, reads_inspections, reader)
 
 
 class BoundPart(NamedTuple):
@@ -81,10 +85,14 @@ class BoundPart(NamedTuple):
 
 
 class BoundPlan(NamedTuple):
-    """A plan and its values. ``reads_inspections`` tells whether it asks what the reader's key opened before."""
+    """A plan and its values. ``reads_inspections`` tells whether it asks what the reader's key opened before.
+
+    A plan of a mutation is run once, on a connection that may write.
+    """
 
     parts: list[BoundPart]
     reads_inspections: bool
+    reader: Reader
 
     async def run(self, connection: Connection) -> Answer:
         pieces: list[bytes] = []
@@ -93,11 +101,26 @@ class BoundPlan(NamedTuple):
             if statement is None:
                 pieces.append(head)
                 continue
-            value = statement.assemble(await connection.fetch(statement.sql, *arguments), sites).encode()
+            if statement.effect is None:
+                rows = await connection.fetch(statement.sql, *arguments)
+            else:
+                rows = await self._after_effect(connection, statement, sites)
+            value = statement.assemble(rows, sites).encode()
             if value != b"null":
                 found.append((statement.name, sites[0]))
             pieces.append(head + value)
         return Answer(b"{%b}" % b",".join(pieces), found)
+
+    async def _after_effect(self, connection: Connection, statement: Statement, sites: list[Values]) -> Sequence[Any]:
+        """A mutation's effect, and its payload as it is then: each root field is a transaction, one after the other.
+
+        What only reads sees one state of the database throughout. What it gives is nowhere kept: a plan may be run again.
+        """
+        assert statement.effect is not None  # noqa: S101
+        async with connection.transaction(**(ONE_STATE if statement.is_pure else {})):
+            outcome = await statement.effect(connection, self.reader, sites[0])
+            known = [*sites[:-1], {**sites[-1], "outcome": orjson.dumps(outcome).decode()}]
+            return await connection.fetch(statement.sql, *statement.parameters.arguments(self.reader.project_id, known))
 
 
 @dataclass
@@ -157,11 +180,21 @@ class Operation:
 
 
 class Engine:
-    """Compiles and runs the read operations of one schema. ``tables`` maps the names of tables to where they are."""
+    """Compiles and runs the operations of one schema. ``tables`` maps the names of tables to where they are, ``references``
+    those of tables that all projects share, ``scopes`` by name the tables that are elsewhere once more.
+    """
 
-    def __init__(self, schema: GraphQLSchema, tables: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        tables: Mapping[str, str],
+        references: Mapping[str, str] | None = None,
+        scopes: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self.schema = schema
         self.tables = tables
+        self.references = references or {}
+        self.scopes = scopes or {}
         self.nodes = node_types(schema)
         self._documents: OrderedDict[str, dict[str | None, Operation]] = OrderedDict()
 
@@ -226,7 +259,7 @@ class Engine:
                 return self._introspect(operation, root, variables)
             return lambda given: self._introspect(operation, root, given)
         selection = Selection(self.schema, operation.fragments, variables)
-        return Compiler(selection, self.tables, self.nodes).root(root)
+        return Compiler(selection, self.tables, self.nodes, self.references, self.scopes).root(root)
 
     def _introspect(self, operation: Operation, root: Selected, variables: VariableValues) -> bytes:
         """Introspection stays with graphql-core; its answer depends on nothing that is stored."""

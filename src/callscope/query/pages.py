@@ -44,7 +44,7 @@ class Rows:
         if order_by:
             named = binding.orders[str(order_by["field"])]
             order = Order(named.columns, descending=str(order_by["direction"]) == "DESC")
-        source = compiler.tables[table.name] if binding.source is None else f"({compiler.format(binding.source)})"
+        source = compiler.place(table.name) if binding.source is None else f"({compiler.format(binding.source)})"
         return cls(type_, table, row, f"from {source} {row}", where, Keyset.of(table, order))
 
     def all(self) -> str:

@@ -3,7 +3,7 @@
 A statement is compiled once for a document and the shape of its variables; values are looked up anew for each request.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -62,10 +62,11 @@ class Site:
 
 
 class Reader(NamedTuple):
-    """Who reads: a project, by one of its keys."""
+    """Who reads: a project, by one of its keys, which may write too or not."""
 
     project_id: int
     key_id: int = 0
+    may_write: bool = False
 
 
 Parameter = Callable[[list[Values]], Any]
@@ -93,13 +94,20 @@ class Parameters:
         self.uses_key = True
         return self.add(lambda sites: sites[-1]["key"], "bigint")
 
+    def outcome(self) -> str:
+        """What was done or worked out before the statement: known once it was."""
+        return self.add(lambda sites: sites[-1].get("outcome"), "jsonb")
+
     def evaluate(self, reader: Reader, variables: VariableValues) -> tuple[list[Any], list[Values]]:
         """The statement's arguments, and each site's values. Refuses values that an argument does not take."""
         sites = [site.evaluate(variables) for site in self.sites]
         for check in self.checks:
             check(sites)
         sites.append({"key": reader.key_id})
-        return [reader.project_id, *[getter(sites) for getter in self.getters]], sites
+        return self.arguments(reader.project_id, sites), sites
+
+    def arguments(self, project_id: int, sites: list[Values]) -> list[Any]:
+        return [project_id, *[getter(sites) for getter in self.getters]]
 
 
 def value_at(values: Any, path: Sequence[str]) -> Any:
@@ -118,10 +126,10 @@ def checked_text(value: Any, name: str) -> Any:
     return value
 
 
-def id_keys(value: Any, tag: str, width: int) -> list[list[int | None]]:
-    """The keys of global ids, a list for each key. Ids of another type, or none at all, match nothing."""
+def id_keys(value: Any, tags: Collection[str], width: int) -> list[list[int | None]]:
+    """The keys of global ids with these tags, a list for each key. Ids of another type, or none at all, match nothing."""
     decoded = [decode_id(str(item)) for item in value] if isinstance(value, list) else [decode_id(str(value))]
-    rows = [found[1] for found in decoded if found is not None and found[0] == tag and len(found[1]) == width]
+    rows = [found[1] for found in decoded if found is not None and found[0] in tags and len(found[1]) == width]
     return [[row[position] for row in rows] for position in range(width)]
 
 

@@ -6,9 +6,28 @@ from importlib.resources import files
 
 import asyncpg
 
+from callscope.storage.code_explanations import refill
 from callscope.storage.timeseries import MARK, has_timescale, install_timescale, make_hypertables, partitioned
 
 _LOCK = 0x63616C6C_6D696772
+SAVED_TOO = "/* live and saved */"
+"""In a migration that changes a call's tables: it is applied once more with ``saved.`` for ``live.``, so that both stay alike."""
+# What is saved is only ever read call by call: indexes that serve lists over all calls would be written for nothing.
+DROP_NEEDLESS_INDEXES = """
+do $$
+declare
+    needless regclass;
+begin
+    for needless in
+        select pg_index.indexrelid from pg_index join pg_class on pg_class.oid = pg_index.indrelid
+        where pg_class.relnamespace = 'saved'::regnamespace
+            and pg_get_indexdef(pg_index.indexrelid, 2, true) is distinct from 'call_key'
+    loop
+        execute format('drop index %s', needless);
+    end loop;
+end
+$$
+"""
 _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
@@ -46,7 +65,7 @@ async def pending(connection: asyncpg.Connection) -> list[Migration]:
 
 
 async def migrate(connection: asyncpg.Connection) -> list[Migration]:
-    """Bring the database up to date; returns what was applied. Each file is a transaction of its own."""
+    """Bring the database up to date, the package's own tables too; returns what was applied, a transaction for each file."""
     await connection.execute("select pg_advisory_lock($1)", _LOCK)
     try:
         await connection.execute(
@@ -62,14 +81,23 @@ async def migrate(connection: asyncpg.Connection) -> list[Migration]:
                 await _apply(connection, migration, timescale=timescale)
             except asyncpg.PostgresError as error:
                 raise MigrationError(f"migration {migration.number:04d}_{migration.name} failed: {error}") from error
+        await refill(connection)
         return missing
     finally:
         await connection.execute("select pg_advisory_unlock($1)", _LOCK)
 
 
+def texts(migration: Migration, *, timescale: bool) -> list[str]:
+    """What to run, one after the other: for the live tables, and once more for the saved ones where the migration says so."""
+    live = partitioned(migration.sql, timescale=timescale)
+    saved = [migration.sql.replace(MARK, "").replace("live.", "saved.")] if SAVED_TOO in migration.sql else []
+    return [live, *saved, *([DROP_NEEDLESS_INDEXES] if saved or "saved." in live else [])]
+
+
 async def _apply(connection: asyncpg.Connection, migration: Migration, *, timescale: bool) -> None:
     async with connection.transaction():
-        await connection.execute(partitioned(migration.sql, timescale=timescale))
+        for text in texts(migration, timescale=timescale):
+            await connection.execute(text)
         if timescale and MARK in migration.sql:
             await make_hypertables(connection, "live")
         await connection.execute(
