@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from callscope import __version__
-from callscope.commands import CommandError, data, export, keys, schema, server
+from callscope.commands import CommandError, data, export, keys, report, schema, server
 from callscope.commands.options import number, text
 from callscope.settings import Settings, SettingsError
 from callscope.sources.registry import SOURCES
@@ -49,6 +49,10 @@ def parser() -> argparse.ArgumentParser:
     exported = verb("export", export.export, "Write a call's telemetry as NDJSON, which 'import' reads.")
     exported.add_argument("--output", type=Path, metavar="FILE", help="where to, instead of standard output; packed if named .gz")
     exported.add_argument("call", type=text, metavar="CALL", help="the platform's id of the call, or the API's (call_…)")
+    reported = verb("report", report.report, "Say what happened in a call, for whom, why, and what to do next.")
+    formats = ["markdown", "digest"]
+    reported.add_argument("--format", choices=formats, default="markdown", help="for a person, or for a language model")
+    reported.add_argument("call", type=text, metavar="CALL", help="the platform's id of the call, or the API's (call_…)")
     simulated = verb("simulate", data.simulate, "Make calls that never were.")
     many = number(int, 0, 1_000_000)
     simulated.add_argument("--calls", type=many, help="so many modest calls over two weeks, instead of one")
@@ -66,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     managed.add_argument("--name", type=text, help="what the key is for")
     managed.add_argument("--scope", action="append", choices=["read", "write", "ingest"], help="what it opens (default: all)")
     managed.add_argument("--json", action="store_true", help="print JSON")
-    for worked in (demo, imported, exported, simulated, managed):
+    for worked in (demo, imported, exported, reported, simulated, managed):
         worked.add_argument("--project", type=text, default="default", help="the project (tenant) to work on (default: default)")
     return top
 

@@ -5,7 +5,7 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ async def migrate_database(settings: Settings, given: argparse.Namespace) -> Non
 
 async def settle(settings: Settings, given: argparse.Namespace) -> None:
     async with database(settings) as (connection, _):
-        count = await _settle(connection, None)
+        count = await settle_all(connection, None)
     say(f"{count} calls settled")
 
 
@@ -58,9 +58,8 @@ where (project_id = $1 or $1 is null) and (call_key = any($2::bigint[]) or $2 is
 """
 
 
-async def _settle(connection: asyncpg.Connection, project_id: int | None, calls: Iterable[str] | None = None) -> int:
+async def settle_all(connection: asyncpg.Connection, project_id: int | None, keys: Sequence[int] | None = None) -> int:
     """All calls, or these: what others write meanwhile is theirs to settle, and might never come to an end."""
-    keys = None if calls is None else [key_of(call) for call in calls]
     total = await connection.fetchval(WAITING, project_id, keys)
     with progress("Settling calls", total) as advance:
         count = await settle_pending(connection, project_id=project_id, call_keys=keys, settled=advance)
@@ -78,7 +77,7 @@ async def simulate(settings: Settings, given: argparse.Namespace) -> None:
         project_id = await project_of(connection, given.project)
         with progress("Simulating calls", len(plans)) as advance:
             receipt = await ingest_plans(connection, found.database_url, project_id, plans, advance)
-        await _settle(connection, project_id, receipt.calls)
+        await settle_all(connection, project_id, [key_of(call) for call in receipt.calls])
     say(f"{len(receipt.calls)} calls simulated, {receipt.accepted} records")
 
 
@@ -146,7 +145,7 @@ async def import_files(settings: Settings, given: argparse.Namespace) -> int:
                     outcome.refuse(file, Refusal(0, None, RefusalCode.UNREADABLE, error.strerror or str(error)))
                 except asyncpg.DeadlockDetectedError:
                     outcome.refuse(file, Refusal(0, None, RefusalCode.UNREADABLE, BUSY))
-        await _settle(connection, project_id, outcome.calls)
+        await settle_all(connection, project_id, [key_of(call) for call in outcome.calls])
     if given.json:
         content = {"calls": sorted(outcome.calls), "accepted": outcome.accepted, "refused": outcome.refused}
         say(orjson.dumps(content).decode())

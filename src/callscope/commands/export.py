@@ -13,21 +13,16 @@ from typing import BinaryIO, cast
 import asyncpg
 
 from callscope.commands import CommandError, database, say
+from callscope.commands.calls import call_named
 from callscope.commands.progress import progress
-from callscope.export import count_rows, export_call, find_call
+from callscope.export import count_rows, export_call
 from callscope.settings import Settings
-from callscope.storage.telemetry_rows import known_project
 
 
 async def export(settings: Settings, given: argparse.Namespace) -> None:
     """Write a call to standard output, or to a file that is there only when it is whole."""
     async with database(settings) as (connection, _):
-        project_id = await known_project(connection, given.project)
-        call_key = None if project_id is None else await find_call(connection, project_id, given.call)
-        if project_id is None or call_key is None:
-            raise CommandError(
-                f"project {given.project!r} has no call {given.call!r}: give the platform's id of one, or the API's (call_…)"
-            )
+        project_id, call_key = await call_named(connection, given.project, given.call)
         if given.output is None:
             async with aclosing(export_call(connection, project_id, call_key)) as pieces:
                 async for piece in pieces:
