@@ -20,6 +20,7 @@ from callscope.storage.pool import connect
 from tests.inspector import Inspector
 from tests.inspector import inspector as running
 from tests.plans import sample_plans
+from tests.saving import saved
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +100,7 @@ async def filled(servers, migrated) -> AsyncIterator[Inspector]:
     async with new_database(servers, template=migrated) as url, running(url) as found:
         await ingest_plans(found.connection, url, found.project_id, sample_plans())
         await found.settle()
+        await saved(found, "room", "The room", tags=["kept"])
         yield found
 
 

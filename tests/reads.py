@@ -10,7 +10,7 @@ from graphql import GraphQLField, GraphQLNamedType, get_named_type, is_leaf_type
 
 from callscope.schema.root import CORE_SCHEMA
 from tests.inspector import Inspector
-from tests.query.operations import NODES, orders
+from tests.query.operations import TYPES, orders
 
 # When telemetry arrived, when figures were derived of it, and whose it is.
 UNALIKE = {("Call", "expiresAt"), ("Freshness", "derivedAt"), ("Project", "id"), ("Project", "name")}
@@ -41,12 +41,18 @@ async def reads(found: Inspector) -> dict[str, Any]:
                 answers[f"{name} {order}"] = await _rest(found, f"page: {_page(name, order)}", {"page": None}, "page", root.name)
     project = selection(CORE_SCHEMA.get_type("Project"))
     answers["project"] = await found.query(f"{{ project {{ {project} }} recentlyInspectedCalls {{ id }} }}")
-    unread = {id_ for id_ in ids_in(answers) if not id_.startswith("project_")}
+    return answers | await reached(found, {id_ for id_ in ids_in(answers) if not id_.startswith("project_")})
+
+
+async def reached(found: Inspector, ids: set[str]) -> dict[str, Any]:
+    """The objects with these ids, and all that they lead to, by id."""
+    answers: dict[str, Any] = {}
+    unread = set(ids)
     while unread:
         now = sorted(unread)[:BATCH]
         tag = now[0].partition("_")[0]
         now = [id_ for id_ in now if id_.partition("_")[0] == tag]
-        answers |= await _objects(found, NODES[tag], now)
+        answers |= await _objects(found, TYPES[tag], now)
         unread |= ids_in([answers[id_] for id_ in now])
         unread -= answers.keys()
     return answers

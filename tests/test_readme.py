@@ -20,13 +20,16 @@ from callscope.ingest import MAX_REFUSED, ingest_plans
 from callscope.query.bindings import DEFAULT_PAGE, MAX_PAGE
 from callscope.query.cost import COST_LIMIT, MAX_DEPTH, MAX_FIELDS
 from callscope.query.errors import ErrorCode
+from callscope.schema.issue_preview import MAX_SAMPLES
 from callscope.schema.metric_series import MAX_POINTS
 from callscope.simulation import demo_calls
 from callscope.sources.lines import MAX_LINE_BYTES
 from callscope.sources.refusal_codes import RefusalCode
 from callscope.sources.registry import SOURCES
 from callscope.storage.pool import STATEMENT_TIMEOUT_MS
-from callscope.telemetry import EARLIEST, LATEST, TELEMETRY, json_schema
+from callscope.telemetry import EARLIEST, LATEST, TELEMETRY, EventRecord, json_schema
+from callscope.vocabulary import EventCategory
+from tests.plans import STARTED_AT
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -130,6 +133,45 @@ async def test_the_first_query_has_the_answer_that_is_shown(inspector):
     assert answer["extensions"] == shown["extensions"]
 
 
+async def test_what_went_wrong_is_found_as_shown(filled):
+    await filled.tell(
+        [EventRecord(call_id="one-to-one", at=STARTED_AT, category=EventCategory.SURVEY, name="rated", payload={"score": 2})]
+    )
+    calls = (await filled.query(fenced("graphql", "WORST_ISSUE")))["calls"]["nodes"]
+    assert calls[0]["worstIssue"]["title"] == "Could not connect"
+    lossy = next(call["worstIssue"] for call in calls if call["callId"] == "multiparty")
+    assert lossy["attribution"] == "SENDER_NETWORK"
+    assert max(value for value in lossy["metricSeries"]["nodes"][0]["samples"]["maximums"] if value is not None) > 0
+    assert sum(entry["count"] for entry in calls[0]["issueSummary"]) >= 1
+    (found,) = re.findall(r"`(filter: \{maxRating: [^`]*\})`", README)
+    rated = await filled.query(f"{{ calls({found}) {{ nodes {{ callId ratings {{ lowest }} }} }} }}")
+    assert rated["calls"]["nodes"] == [{"callId": "one-to-one", "ratings": {"lowest": 0.25}}]
+
+
+async def test_the_report_is_that_of_the_call_of_the_demo(inspector):
+    """On the day that it was made; only scores may be others."""
+    shown = fenced("markdown", "# Call")
+    (name,) = re.findall("callscope report (.+)", "\n".join(SHELL))
+    now = datetime(2026, 11, 20, 11, 56, 12, 898_000, tzinfo=UTC)
+    plans = [plan for plan in demo_calls(now) if plan.call_id == name]
+    await ingest_plans(inspector.connection, inspector.database_url, inspector.project_id, plans)
+    await inspector.settle()
+    answer = await inspector.query("query ($name: String!) { call(callId: $name) { report } }", name=name)
+    score = re.compile(r"score (of received audio was )?\d\.\d+")
+    assert score.sub("score", answer["call"]["report"]) == score.sub("score", shown)
+    assert score.search(shown)
+
+
+async def test_a_call_is_saved_as_it_shows(inspector):
+    await inspector.client.post("/ingest", content=sent("/ingest").encode())
+    await inspector.settle()
+    call = (await inspector.query('{ call(callId: "standup") { id report } }'))["call"]
+    payload = (await inspector.query(fenced("graphql", "saveSession"), call=call["id"]))["saveSession"]
+    assert payload["errors"] == []
+    assert payload["savedSession"]["canRefresh"]
+    assert payload["savedSession"]["call"] == {"id": f"saved{call['id']}", "report": call["report"]}
+
+
 # Telemetry
 
 
@@ -200,6 +242,7 @@ def test_the_limits_are_those_of_the_code():
     assert limits == {
         "Rows of a page": f"{MAX_PAGE:,}; {DEFAULT_PAGE} unless asked for",
         "Values that a query could return (`extensions.cost`)": f"{COST_LIMIT:,}",
+        "Samples of a call for `evaluateIssues`": f"{MAX_SAMPLES:,}",
         "Depth and fields of a query": f"{MAX_DEPTH} and {MAX_FIELDS:,}",
         "Body of a GraphQL request": f"{MAX_BODY_BYTES // 10**6} MB",
         "Points of a series": f"{MAX_POINTS:,}; 300 unless asked for",

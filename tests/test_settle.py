@@ -197,7 +197,7 @@ class TestUnchangedRows:
             return len(sent)
 
         counts = [await statements(told) for told in ([connection()], *map(simulate_call, sample_plans()))]
-        assert max(counts) <= 30
+        assert max(counts) <= 40
 
 
 class TestProcesses:

@@ -100,7 +100,7 @@ def create_app(
                 allow_headers=["*"],
                 expose_headers=["retry-after", "www-authenticate"],
                 max_age=7200,
-            )
+            ),
         ],
         lifespan=lifespan,
     )

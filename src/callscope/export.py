@@ -54,10 +54,11 @@ async def export_call(
         async for events in rows.events():
             yield b"".join(_line(start | _event(event)) for event in events)
             advance(len(events))
-        start = _start("samples", call_id)
+        start, derived = _start("samples", call_id), await rows.derived()
         async for parts in rows.samples():
-            yield b"".join(_line(start | orjson.loads(part["series"]) | _points(part)) for part in parts)
-            advance(sum(part["sample_count"] for part in parts))
+            told = [part for part in parts if part["series_key"] not in derived]
+            yield b"".join(_line(start | orjson.loads(part["series"]) | _points(part)) for part in told)
+            advance(sum(part["sample_count"] for part in told))
 
 
 def _start(kind: str, call_id: str | None) -> dict[str, Any]:

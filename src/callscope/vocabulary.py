@@ -159,7 +159,10 @@ class Metric(Term):
     FRAME_HEIGHT = "FRAME_HEIGHT", "Height of the video, pixels."
     FREEZE_DURATION = "FREEZE_DURATION", "Time that video stood still in the interval, ms."
     FRAMES_DROPPED = "FRAMES_DROPPED", "Frames dropped before they were shown, in the interval."
+    DECODE_TIME = "DECODE_TIME", "Time that decoding a frame took, ms."
+    KEY_FRAME_REQUESTS = "KEY_FRAME_REQUESTS", "Key frames that the receiver asked for, 1/s."
     CONCEALED_RATIO = "CONCEALED_RATIO", "Share of audio that was made up to hide losses, 0 to 1."
+    STRETCHED_RATIO = "STRETCHED_RATIO", "Share of audio samples put in or taken out to keep pace, 0 to 1."
     AUDIO_LEVEL = "AUDIO_LEVEL", "Loudness, 0 (silence) to 1 (full scale)."
     QUALITY_LIMITATION = "QUALITY_LIMITATION", "1 while the sender lowers quality for want of CPU or bandwidth, else 0."
     MEAN_OPINION_SCORE = "MEAN_OPINION_SCORE", "Estimated listening quality, 1 to 5."
@@ -183,7 +186,10 @@ METRIC_UNITS = {
     Metric.FRAME_HEIGHT: Unit.PIXELS,
     Metric.FREEZE_DURATION: Unit.MILLISECONDS,
     Metric.FRAMES_DROPPED: Unit.COUNT,
+    Metric.DECODE_TIME: Unit.MILLISECONDS,
+    Metric.KEY_FRAME_REQUESTS: Unit.PER_SECOND,
     Metric.CONCEALED_RATIO: Unit.RATIO,
+    Metric.STRETCHED_RATIO: Unit.RATIO,
     Metric.AUDIO_LEVEL: Unit.RATIO,
     Metric.QUALITY_LIMITATION: Unit.RATIO,
     Metric.MEAN_OPINION_SCORE: Unit.SCORE,
@@ -289,3 +295,21 @@ class IssueKind(Term):
     SCREEN_SHARE_FAILED = "SCREEN_SHARE_FAILED", "Sharing the screen failed or stopped by itself."
     LOW_RATING = "LOW_RATING", "A participant rated the call badly."
     OTHER = "OTHER", "None of these."
+
+
+class UserErrorCode(Term):
+    """What was wrong with a mutation's input."""
+
+    NOT_FOUND = "NOT_FOUND", "The project has nothing with this id."
+    NAME_REQUIRED = "NAME_REQUIRED", "A name has nothing that can be seen."
+    NAME_TOO_LONG = "NAME_TOO_LONG", "A name is too long."
+    TOO_MANY_TAGS = "TOO_MANY_TAGS", "There are too many tags."
+    TAG_REQUIRED = "TAG_REQUIRED", "A tag has nothing that can be seen."
+    TAG_TOO_LONG = "TAG_TOO_LONG", "A tag is too long."
+    INVALID_CHARACTER = (
+        "INVALID_CHARACTER",
+        "A name or tag has a control character, or one that turns the direction of text.",
+    )
+    SAVED_SESSION_LIMIT = "SAVED_SESSION_LIMIT", "The project keeps as many saved sessions as it may."
+    RETENTION_PASSED = "RETENTION_PASSED", "The live call has passed retention."
+    FORBIDDEN = "FORBIDDEN", "The key may not do this."

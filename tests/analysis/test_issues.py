@@ -1,148 +1,134 @@
-"""Issues that telemetry states outright."""
+"""Findings as rows: when they ended, whom they concern, and what they come to."""
 
 from dataclasses import replace
 
 import pytest
-from told import at, catalog, connection, instant, key, stream, subscriber
+from told import at, catalog, connection, instant, key
 
-from callscope.analysis.issues import UNEXPECTED_REASONS, counts_by_participant, stated_issues
+from callscope.analysis.exceedance import Limit
+from callscope.analysis.findings import Finding
+from callscope.analysis.issues import burden, counts_by_participant, issues_of
+from callscope.analysis.rules import Level, Rule
+from callscope.vocabulary import Direction, IssueKind, Media, Metric, Severity
 
-
-def issues(**told):
-    return stated_issues(catalog(**told), key)
-
-
-def only(**told):
-    (found,) = issues(**told)
-    return found
-
-
-def test_none_where_all_went_well():
-    told = [
-        connection("a", connectedAt=at(0), closedAt=at(1), closeReason="clientDisconnected"),
-        connection("b", attemptedAt=at(0)),
-    ]
-    assert issues(connection=told, stream=[stream(connectionId="a", publishedAt=at(0))]) == []
+LEVEL = Level(Severity.ERROR, Limit(10.0, 7.0, 5.0))
+LOSS = Rule("severe_packet_loss", IssueKind.HIGH_PACKET_LOSS, "somewhere", (LEVEL,), metric=Metric.PACKET_LOSS)
+FAILED = Rule("connect_failed", IssueKind.CONNECT_FAILED, "stated", ())
 
 
-@pytest.mark.parametrize(
-    ("told", "kind", "severity", "stream_key"),
-    [
-        ({"connection": [connection("c", attemptedAt=at(1), failedAt=at(2))]}, "CONNECT_FAILED", "CRITICAL", None),
-        ({"stream": [stream(connectionId="c", attemptedAt=at(1), failedAt=at(2))]}, "PUBLISH_FAILED", "ERROR", "stream/s"),
-        (
-            {"subscriber": [subscriber(connectionId="c", attemptedAt=at(1), failedAt=at(2))]},
-            "SUBSCRIBE_FAILED",
-            "ERROR",
-            "stream/s",
-        ),
-    ],
-)
-def test_a_failed_attempt(told, kind, severity, stream_key):
-    found = only(**told)
-    assert (found.kind, found.severity, found.rule_name) == (kind, severity, kind)
-    assert (found.started_at, found.ended_at, found.is_recovered) == (instant(1), None, False)
-    assert (found.participant_key, found.connection_key, found.stream_key) == ("participant/c", "connection/c", stream_key)
-
-
-class TestRecovery:
-    def recovered(self, later):
-        told = [connection("a", participantId="p", attemptedAt=at(1), failedAt=at(2)), later]
-        (found,) = [issue for issue in issues(connection=told) if issue.connection_key == "connection/a"]
-        return found.ended_at
-
-    def test_when_the_participant_succeeded_later(self):
-        assert self.recovered(connection("b", participantId="p", attemptedAt=at(3), connectedAt=at(4))) == instant(3)
-
-    @pytest.mark.parametrize(
-        "later",
-        [
-            connection("b", participantId="p", attemptedAt=at(0), connectedAt=at(4)),
-            connection("b", participantId="q", attemptedAt=at(3), connectedAt=at(4)),
-            connection("b", participantId="p", attemptedAt=at(3), failedAt=at(4)),
-        ],
-    )
-    def test_not_otherwise(self, later):
-        assert self.recovered(later) is None
-
-    @pytest.mark.parametrize(("stream_id", "ended_at"), [("s", instant(3)), ("t", None)])
-    def test_a_subscriber_recovers_with_the_same_stream(self, stream_id, ended_at):
-        told = [
-            subscriber("r", "s", connectionId="c", attemptedAt=at(1), failedAt=at(2)),
-            subscriber("q", stream_id, connectionId="c", attemptedAt=at(3), subscribedAt=at(4)),
-        ]
-        found = only(subscriber=told, stream=[stream("s", publishedAt=at(0)), stream("t", publishedAt=at(0))])
-        assert (found.ended_at, found.is_recovered) == (ended_at, ended_at is not None)
-
-
-class TestUnexpectedDisconnect:
-    @pytest.mark.parametrize(
-        "ending",
-        [
-            *({"closeReason": reason} for reason in sorted(UNEXPECTED_REASONS)),
-            {"error": {"code": 0}},
-            {"error": {"message": "x"}},
-        ],
-    )
-    def test_by_error_or_reason(self, ending):
-        found = only(connection=[connection("c", connectedAt=at(1), closedAt=at(5), **ending)])
-        assert (found.kind, found.severity, found.started_at) == ("UNEXPECTED_DISCONNECT", "ERROR", instant(5))
-
-    def test_not_while_it_lasts_and_not_of_what_never_connected(self):
-        told = [
-            connection("a", connectedAt=at(1), closeReason="failed"),
-            connection("b", attemptedAt=at(1), closedAt=at(2), closeReason="failed"),
-        ]
-        assert issues(connection=told) == []
-
-    @pytest.mark.parametrize(("back", "ended_at"), [(6, instant(6)), (5, instant(5)), (4, None)])
-    def test_recovers_when_the_participant_is_back(self, back, ended_at):
-        told = [
-            connection("a", participantId="p", connectedAt=at(1), closedAt=at(5), closeReason="failed"),
-            connection("b", participantId="p", connectedAt=at(back), closedAt=at(9)),
-        ]
-        assert only(connection=told).ended_at == ended_at
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        ({}, "failed."),
-        ({"code": 1500}, "failed (code 1500)."),
-        ({"code": 480, "subcode": 5, "message": "Unavailable"}, "failed (code 5/480; Unavailable)."),
-        ({"message": "Unavailable"}, "failed (Unavailable)."),
-    ],
-)
-def test_says_it_in_the_platforms_words(error, words):
-    assert only(connection=[connection("c", failedAt=at(1), error=error)]).description.endswith(words)
-
-
-def test_says_why_a_connection_was_lost():
-    lost = connection("c", connectedAt=at(0), closedAt=at(1), closeReason="networkDisconnected")
-    assert only(connection=[lost]).description.endswith("(networkDisconnected).")
-
-
-def test_come_in_order_of_time_and_keep_their_keys():
-    told = {
-        "connection": [connection("b", failedAt=at(5)), connection("c", connectedAt=at(0), closedAt=at(3), closeReason="failed")],
-        "stream": [stream("s", connectionId="c", failedAt=at(1))],
+def found(**told):
+    seen = {
+        "kind": told.get("rule", LOSS).kind,
+        "severity": Severity.ERROR,
+        "rule": LOSS,
+        "level": LEVEL,
+        "started_at": ms(10),
+        "ended_at": ms(40),
+        "observed": 12.5,
+        "participant_key": "participant/p",
+        "connection_key": "connection/c",
+        "media": Media.AUDIO,
+        "direction": Direction.SUBSCRIBE,
     }
-    found = issues(**told)
-    assert [issue.kind for issue in found] == ["PUBLISH_FAILED", "UNEXPECTED_DISCONNECT", "CONNECT_FAILED"]
-    more = issues(**told, subscriber=[subscriber(failedAt=at(0.5))])
-    assert {issue.issue_key for issue in found} < {issue.issue_key for issue in more}
+    return Finding(**{**seen, **told})
 
 
-def test_one_that_hit_nobody_is_counted_for_nobody():
-    (found,) = issues(connection=[connection("a", failedAt=at(1))])
-    assert counts_by_participant([replace(found, participant_key=None)]) == ({}, {})
+def ms(minutes):
+    return instant(minutes).timestamp() * 1000
 
 
-def test_are_counted_by_participant():
-    told = [
-        connection("a", participantId="p", failedAt=at(1)),
-        connection("b", participantId="p", connectedAt=at(2), closedAt=at(3), closeReason="failed"),
-        connection("c", participantId="q", connectedAt=at(2), closedAt=at(3)),
-    ]
-    failed, every = counts_by_participant(issues(connection=told))
-    assert (failed, every) == ({"participant/p": 1}, {"participant/p": 2})
+def call(**told):
+    return catalog(connection=[connection("c", participantId="p", connectedAt=at(0), **told)])
+
+
+def only(finding, known=None):
+    (issue,) = issues_of([finding], known or call(), key)
+    return issue
+
+
+def test_an_issue_carries_its_rule_and_what_shows_it():
+    issue = only(found(series_keys=(3, 1), stream_key="stream/s"))
+    assert (issue.rule_name, issue.rule_metric, issue.rule_source) == ("severe_packet_loss", "PACKET_LOSS", "somewhere")
+    assert (issue.rule_threshold, issue.rule_clear_threshold, issue.rule_minimum_seconds) == (10.0, 7.0, 5.0)
+    assert (issue.rule_observed, issue.series_keys, issue.stream_key) == (12.5, [1, 3], "stream/s")
+    assert (issue.started_at, issue.ended_at, issue.is_recovered) == (instant(10), instant(40), True)
+    assert issue.title
+    assert issue.recommendation
+    assert "12.5 %" in issue.description
+
+
+def test_a_rule_that_measures_nothing_has_no_thresholds():
+    issue = only(found(rule=FAILED, level=None, observed=None))
+    assert (issue.rule_metric, issue.rule_threshold, issue.rule_observed) == (None, None, None)
+
+
+class TestEnd:
+    def test_one_that_goes_on_has_none(self):
+        issue = only(found(ended_at=None, lasted_until=ms(50)))
+        assert (issue.ended_at, issue.last_seen_at, issue.is_recovered) == (None, instant(50), False)
+
+    def test_one_that_was_not_over_ended_when_it_was_last_seen_of_who_has_left(self):
+        issue = only(found(ended_at=None, lasted_until=ms(50)), call(closedAt=at(60)))
+        assert (issue.ended_at, issue.is_recovered) == (instant(50), False)
+
+    def test_a_failed_attempt_is_over_by_a_later_success_alone(self):
+        issue = only(found(rule=FAILED, level=None, ended_at=None), call(closedAt=at(60)))
+        assert (issue.ended_at, issue.last_seen_at) == (None, issue.started_at)
+
+    def test_nothing_ends_before_it_begins(self):
+        assert only(found(ended_at=ms(5))).ended_at == instant(10)
+
+    def test_it_lasted_as_long_as_it_was_seen(self):
+        assert only(found()).seconds == 30 * 60
+        assert only(found(ended_at=None, lasted_until=ms(20))).seconds == 10 * 60
+
+
+@pytest.mark.parametrize(
+    ("told", "number"),
+    [
+        ({"connection_key": "connection/d"}, 2),
+        ({"connection_key": None, "started_at": ms(10)}, 1),
+        ({"connection_key": None, "started_at": ms(300)}, 2),
+        ({"connection_key": None, "started_at": ms(-5)}, 1),
+        ({"connection_key": None, "participant_key": None, "started_at": ms(300)}, 2),
+    ],
+)
+def test_it_is_of_the_meeting_that_its_participant_was_in(told, number):
+    known = catalog(
+        connection=[
+            connection("c", participantId="p", connectedAt=at(0), closedAt=at(60)),
+            connection("d", participantId="p", connectedAt=at(200), closedAt=at(400)),
+        ]
+    )
+    for row, meeting in zip(known.connections.values(), (1, 2), strict=True):
+        row.meeting_number = meeting
+    assert only(found(**told), known).meeting_number == number
+
+
+def test_of_no_meeting_where_nobody_connected():
+    assert only(found(connection_key=None), catalog()).meeting_number is None
+
+
+def test_the_same_finding_keeps_its_key_and_is_one_issue():
+    again = [found(), found(observed=20.0, ended_at=ms(60)), found(started_at=ms(70), ended_at=ms(80))]
+    issues = issues_of(again, call(), key)
+    assert len(issues) == 2
+    assert issues[0].issue_key == only(again[1]).issue_key
+
+
+def test_only_problems_are_counted():
+    issues = issues_of(
+        [
+            found(severity=Severity.INFO),
+            found(kind=IssueKind.HIGH_JITTER, severity=Severity.WARNING),
+            found(rule=FAILED, level=None, severity=Severity.CRITICAL),
+            found(participant_key="participant/q", connection_key=None, started_at=ms(30)),
+        ],
+        call(),
+        key,
+    )
+    failed, every = counts_by_participant(issues)
+    assert (failed, every) == ({"participant/p": 1, "participant/q": 0}, {"participant/p": 2, "participant/q": 1})
+    assert burden(issues) == {"worst_severity": 3, "issue_seconds": (30 + 30 + 10) * 60}
+    assert burden(issues[:1]) == {"worst_severity": 0, "issue_seconds": 0}
+    assert counts_by_participant([replace(issues[1], participant_key=None)]) == ({}, {})

@@ -5,7 +5,18 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.bench import bench_growth, bench_ingest, bench_memory, bench_postgraphile, bench_reads, bench_settle, bench_start
+from tests.bench import (
+    bench_diagnosis,
+    bench_growth,
+    bench_ingest,
+    bench_memory,
+    bench_postgraphile,
+    bench_reads,
+    bench_saved,
+    bench_settle,
+    bench_settlement,
+    bench_start,
+)
 
 RUNS = {
     "reads": bench_reads.run,
@@ -14,6 +25,9 @@ RUNS = {
     "ingest": bench_ingest.run,
     "memory": bench_memory.run,
     "settle": bench_settle.run,
+    "settlement": bench_settlement.run,
+    "saved": bench_saved.run,
+    "diagnosis": bench_diagnosis.run,
 }
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)

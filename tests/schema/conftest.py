@@ -25,8 +25,10 @@ from tests.conftest import new_database
 from tests.inspector import Inspector
 from tests.inspector import inspector as running
 from tests.plans import STARTED_AT, sample_plans
+from tests.saving import saved
 
 LARGE = 5
+NAMES = ("zebra", "Ann's 50% _off\\", "annex", "Zoë")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,8 @@ async def varied(servers, migrated) -> AsyncIterator[Inspector]:
         ]
         await ingest_plans(found.connection, url, found.project_id, plans)
         await found.tell(_told())
+        for number, call_id in enumerate(("room", "conference", "failed", "live")):
+            await saved(found, call_id, NAMES[number], tags=[f"Kept {number % 2}", "100% _WILD\\", "Zoë"][: number + 1])
         yield found
 
 
@@ -47,6 +51,9 @@ def _told() -> Iterator[Telemetry]:
     yield from _conference()
     now = datetime.now(UTC).replace(microsecond=0)
     yield CallRecord(call_id="live", platform=Platform.OTHER)
+    for call_id, score in (("one-to-one", 5), ("multiparty", 1), ("conference", 3)):
+        rated = {"category": EventCategory.SURVEY, "name": "rated", "payload": {"score": score}}
+        yield EventRecord(call_id=call_id, at=STARTED_AT, **rated)
     yield ConnectionRecord(call_id="live", connection_id="live", attempted_at=now - timedelta(minutes=2), connected_at=now)
 
 

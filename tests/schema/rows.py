@@ -13,10 +13,12 @@ from tests.inspector import Inspector
 Row = dict[str, Any]
 
 SELECTIONS = {
-    "calls": """callId platform state startedAt lastActiveAt durationSeconds isLarge tags
-        statistics { callType participantCount issueCount errorCount } issues(first: 50) { nodes { kind } }
+    "calls": """callId platform state startedAt lastActiveAt durationSeconds isLarge tags savedSession { id }
+        statistics { callType participantCount issueCount issueSeconds errorCount } issues(first: 50) { nodes { kind severity } }
+        meanOpinionScore ratings { lowest } worstIssue { severity }
         participants(first: 50) { nodes { participantId displayName userAgent sdk { name } location { country } } }""",
-    "meetings": "startedAt endedAt durationSeconds isLarge statistics { callType participantCount issueCount } call { id }",
+    "meetings": """startedAt endedAt durationSeconds isLarge statistics { callType participantCount issueCount issueSeconds }
+        worstIssue { severity } call { id }""",
     "participants": """participantId kind displayName userAgent errorCount issueCount location { country } sdk { name }
         system { browser } call { id } connections(first: 50) { nodes { meeting { id } } }""",
     "connections": "connectionId outcome attemptedAt participant { id } meeting { id call { id } }",
@@ -28,6 +30,7 @@ SELECTIONS = {
         stream { id }""",
     "metricSeries": """metric media direction startedAt endedAt participant { id kind call { id } }
         connection { id } stream { id }""",
+    "savedSessions": "name tags savedAt expiresAt call { callId }",
 }
 
 
@@ -107,7 +110,13 @@ TOLD: dict[str, dict[str, Callable[[Row], Any]]] = {
         "states": one("state"),
         "minDurationSeconds": path("durationSeconds"),
         "hasErrors": lambda row: row["statistics"]["errorCount"] > 0,
+        "isSaved": lambda row: row["savedSession"] is not None,
         "issueKinds": some("issues", "kind"),
+        "issueSeverities": some("issues", "severity"),
+        "minMeanOpinionScore": path("meanOpinionScore"),
+        "maxMeanOpinionScore": path("meanOpinionScore"),
+        "minRating": path("ratings", "lowest"),
+        "maxRating": path("ratings", "lowest"),
         "tags": path("tags"),
         "participant": lambda row: [_person(person) for person in row["participants"]["nodes"]],
         "sdkNames": some("participants", "sdk", "name"),
@@ -187,6 +196,12 @@ TOLD: dict[str, dict[str, Callable[[Row], Any]]] = {
         "streams": one("stream", "id"),
         "endpointKinds": one("participant", "kind"),
     },
+    "SavedSessionFilter": {
+        "text": lambda row: [row["name"], row["call"]["callId"], *row["tags"]],
+        "tags": path("tags"),
+        "savedFrom": path("savedAt"),
+        "savedTo": path("savedAt"),
+    },
 }
 """What each field of a filter looks at: the values that a row carries for a list or a text, else the row's value."""
 
@@ -214,7 +229,7 @@ def keeps(filter_type: str, field: str, row: Row, value: Any) -> bool:
     if told is None:
         return (filter_type, field) == ("IssueFilter", "from")  # lasts
     told, value = (instant(told), instant(value)) if type_.name == "DateTime" else (told, value)
-    return told <= value if field.lower().endswith("to") else told >= value
+    return told <= value if field.lower().endswith("to") or field.startswith("max") else told >= value
 
 
 def nodes_of(definition: Any) -> str:

@@ -90,7 +90,7 @@ async def test_an_issue_ends_when_its_participant_succeeds(told):
         ("isRecovered: true", 3),
         ("isRecovered: false", 2),
         ('to: "2026-05-04T10:00:23Z"', 3),
-        ('from: "2026-05-04T10:02:00Z"', 4),
+        ('from: "2026-05-04T10:02:00Z"', 2),
         ("attributions: [UNKNOWN]", 5),
         ("attributions: [SERVER]", 0),
         ("isRecovered: true, kinds: [CONNECT_FAILED]", 1),
@@ -108,7 +108,7 @@ async def test_the_evidence_is_what_happened_to_what_the_issue_concerns_around_i
     assert [event["name"] for event in issue["events"]["nodes"]] == ["bad"]
     assert issue["metricSeries"]["nodes"] == [{"metric": "PACKET_LOSS", "maximum": 70}]
     assert issue["connection"] == {"connectionId": "c3"}
-    assert issue["rule"] == {"name": "UNEXPECTED_DISCONNECT", "source": "stated by the telemetry", "threshold": None}
+    assert issue["rule"] == {"name": "unexpected_disconnect", "source": "stated by the telemetry", "threshold": None}
     assert (issue["meeting"], issue["call"]) == ({"number": 1}, {"callId": "call"})
 
 
@@ -124,7 +124,7 @@ async def test_the_summary_counts_by_kind_worst_first(told):
         "count": 2,
         "participantCount": 2,
         "recoveredCount": 1,
-        "totalSeconds": 15 + 550,
+        "totalSeconds": 15,
     }
     assert sorted(entry["kind"] for entry in summary[1:]) == ["PUBLISH_FAILED", "SUBSCRIBE_FAILED", "UNEXPECTED_DISCONNECT"]
     assert call["statistics"] == {"issueCount": 5, "errorCount": 4}

@@ -6,6 +6,7 @@ import pytest
 
 from callscope.query.ids import decode_id
 from callscope.schema.root import CORE_SCHEMA
+from callscope.vocabulary import Severity
 from tests.inspector import Inspector
 from tests.query.documents import LISTS
 from tests.query.operations import orders
@@ -17,7 +18,12 @@ BY = {
     "DURATION": lambda row: row["durationSeconds"],
     "PARTICIPANT_COUNT": lambda row: row["statistics"]["participantCount"],
     "ISSUE_COUNT": lambda row: row["statistics"]["issueCount"],
+    "WORST_ISSUE": lambda row: list(Severity).index(row["worstIssue"]["severity"]) if row["worstIssue"] else 0,
+    "ISSUE_SECONDS": lambda row: row["statistics"]["issueSeconds"],
     "AT": lambda row: instant(row["at"]),
+    "SAVED_AT": lambda row: instant(row["savedAt"]),
+    "NAME": lambda row: row["name"].casefold(),
+    "EXPIRES_AT": lambda row: instant(row["expiresAt"]),
 }
 DEFAULT = {
     "Call": ("STARTED_AT", "DESC"),
@@ -28,6 +34,7 @@ DEFAULT = {
     "Stream": ("attemptedAt", "ASC"),
     "Subscriber": ("attemptedAt", "ASC"),
     "MetricSeries": (None, "ASC"),
+    "SavedSession": ("SAVED_AT", "DESC"),
 }
 LISTED = [(*list_, CORE_SCHEMA.type_map[list_[0]].fields[list_[1]]) for list_ in LISTS]
 ORDERED = [(*found[:2], *order) for found in LISTED for order in orders(found[2].args)[1:]]
@@ -87,7 +94,7 @@ async def test_a_list_runs_as_it_was_asked_to(
 async def test_a_list_has_an_order_of_its_own(varied: Inspector, type_name: str, name: str) -> None:
     type_ = nodes_of(CORE_SCHEMA.type_map[type_name].fields[name])
     field, direction = DEFAULT[type_]
-    column = {"STARTED_AT": "startedAt", "AT": "at"}.get(field, field) or "__typename"
+    column = {"STARTED_AT": "startedAt", "AT": "at", "SAVED_AT": "savedAt"}.get(field, field) or "__typename"
     found = await pages(varied, type_name, name, "", f"id {column}")
     for nodes in found:
         assert nodes == in_order(nodes, field, direction)

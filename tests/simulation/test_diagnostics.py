@@ -51,6 +51,14 @@ def test_only_acs_rates_the_network() -> None:
     assert not raised("networkReceiveQuality", Fault(FaultKind.DOWNLINK_LOSS, 60, 30, 1), kinds=(EndpointKind.PSTN,))
 
 
+def test_nobody_rates_a_way_that_carries_nothing() -> None:
+    broadcast = {"participants": 1, "subscribers": 3}
+    both = (FaultKind.HIGH_ROUND_TRIP, FaultKind.HIGH_JITTER)
+    for name, who, others in (("networkSendQuality", 0, 2), ("networkReceiveQuality", 2, 0)):
+        assert len(raised(name, *(Fault(kind, 200, 30, who) for kind in both), **broadcast)) == 2
+        assert not raised(name, *(Fault(kind, 200, 30, others) for kind in both), **broadcast)
+
+
 def test_short_faults_are_not_noticed_and_lasting_ones_not_cleared() -> None:
     assert not raised("cameraFreeze", Fault(FaultKind.CAMERA_FREEZE, 60, 4))
     assert raised("cameraFreeze", Fault(FaultKind.CAMERA_FREEZE, 60, 1000)) == [(0, 65, True)]

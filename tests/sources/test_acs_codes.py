@@ -1,6 +1,6 @@
 import pytest
 
-from callscope.analysis.issues import UNEXPECTED_REASONS
+from callscope.analysis.attempts import UNEXPECTED_REASONS
 from callscope.sources.acs_codes import CATEGORIES, Ending
 from callscope.telemetry import Failure
 

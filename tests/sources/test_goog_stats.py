@@ -46,6 +46,11 @@ def test_received_audio():
     assert (rtp.is_sent, rtp.packets, rtp.jitter_ms, rtp.buffer_ms, rtp.audio_level) == (False, 0, 6, 78, 0.5)
 
 
+def test_key_frames_that_a_receiver_asked_for():
+    told = {"ssrc": "6", "mediaType": "video", "googPlisSent": "3", "googFirsSent": "1"}
+    assert (one("ssrc_6_recv", **told).key_frame_requests, one("ssrc_6_send", **told).key_frame_requests) == (4, None)
+
+
 def test_what_is_not_told_is_unknown():
     rtp = one("ssrc_6_send", ssrc="6", mediaType="audio", googRtt="0")
     assert (rtp.packets, rtp.round_trip_ms, rtp.audio_level) == (None, None, None)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traces import every, only
 
+from callscope.analysis.attempts import attempt_findings
 from callscope.analysis.catalog import build
-from callscope.analysis.issues import stated_issues
 from callscope.analysis.meetings import meetings
 from callscope.sources import Refusal, SourceError, vonage
 from callscope.sources.registry import recognise
@@ -186,7 +186,7 @@ def test_a_call():
     assert by_id["c1"].duration_seconds == 61
     told = next(iter(catalog.streams.values()))
     assert (people[told.participant_key], told.duration_seconds, told.unpublish_reason) == ("ada", 50, "mediaStopped")
-    issue, *others = stated_issues(catalog, key_of)
+    issue, *others = attempt_findings(catalog)
     assert (issue.kind, people[issue.participant_key], others) == (IssueKind.UNEXPECTED_DISCONNECT, "bob", [])
     assert len(events) == 6
 

@@ -77,6 +77,26 @@ def test_received_audio():
     assert Metric.PACKET_LOSS not in told
 
 
+def test_samples_put_in_or_taken_out():
+    before = {"kind": "audio", "packets": 0, "stretched": 100, "samples": 0}
+    after = {"kind": "audio", "packets": 100, "stretched": 9_700, "samples": 96_000}
+    assert values(before, after)[Metric.STRETCHED_RATIO] == 0.1
+    assert Metric.STRETCHED_RATIO not in values(before | {"stretched": None}, after)
+
+
+def test_what_decoding_took_and_asked_for():
+    before = {"packets": 0, "frames": 30, "decode_seconds": 1, "key_frame_requests": 3}
+    told = values(before, {"packets": 9, "frames": 60, "decode_seconds": 1.6, "key_frame_requests": 4})
+    assert told[Metric.DECODE_TIME] == pytest.approx(20)
+    assert told[Metric.KEY_FRAME_REQUESTS] == 0.5
+
+
+def test_decoding_nothing_took_no_time_that_could_be_told():
+    before = {"packets": 0, "frames": 30, "decode_seconds": 1}
+    assert Metric.DECODE_TIME not in values(before, before | {"packets": 9})
+    assert Metric.DECODE_TIME not in values(before | {"decode_seconds": None}, before | {"packets": 9, "frames": 60})
+
+
 def test_silence_without_packets_says_nothing_but_that():
     still = {"packets": 9, "bytes": 9, "frames": 3, "concealed": 0, "samples": 0}
     told = values(still, still | {"concealed": 96_000, "samples": 96_000, "height": 360, "audio_level": 0, "jitter_ms": 4})

@@ -60,6 +60,19 @@ def test_received_video_whose_decoding_is_told_of_the_track():
     assert (rtp.frames_dropped, rtp.freeze_seconds, rtp.at) == (1, 0.5, AT)
 
 
+def test_received_video_tells_what_decoding_took_and_asked_for():
+    report = {"type": "inbound-rtp", "kind": "video", "ssrc": 8, "totalDecodeTime": 1.5, "pliCount": 3}
+    assert (one({"in": report}).decode_seconds, one({"in": report}).key_frame_requests) == (1.5, 3)
+    assert one({"in": report | {"firCount": 2}}).key_frame_requests == 5
+    assert one({"in": {"type": "inbound-rtp", "kind": "video", "ssrc": 8}}).key_frame_requests is None
+
+
+def test_received_audio_tells_how_much_was_stretched():
+    report = {"type": "inbound-rtp", "kind": "audio", "ssrc": 8, "insertedSamplesForDeceleration": 30}
+    assert one({"in": report}).stretched == 30
+    assert one({"in": report | {"removedSamplesForAcceleration": 12}}).stretched == 42
+
+
 def test_sent_video_is_judged_by_the_report_that_it_names():
     rtp = one(
         {

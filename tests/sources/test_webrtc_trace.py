@@ -312,3 +312,47 @@ def test_a_connection_that_never_was_up_has_no_end_to_miss():
     client = Client()
     client.lines.pop()
     assert messages(client.read(), DataWarningKind.TRUNCATED) == []
+
+
+# Paths.
+
+
+def pair(number, kind="host", protocol="udp"):
+    """A connection by way of the pair of that number."""
+    local = {"type": "local-candidate", "candidateType": kind, "protocol": protocol, "address": "192.0.2.7"}
+    remote = {"type": "remote-candidate", "candidateType": "host"}
+    return {
+        "T": {"type": "transport", "selectedCandidatePairId": f"CP{number}"},
+        f"CP{number}": {"type": "candidate-pair", "localCandidateId": f"L{number}", "remoteCandidateId": f"R{number}"},
+        f"L{number}": local,
+        f"R{number}": remote,
+    }
+
+
+def firefox(number):
+    told = pair(number)
+    del told["T"]
+    told[f"CP{number}"]["selected"] = True
+    return told
+
+
+@pytest.mark.parametrize("form", [pair, firefox])
+def test_a_change_of_the_selected_pair_is_told_and_no_more(form):
+    client = Client()
+    for second, number in enumerate([1, 1, 2, 2, 1], 1):
+        client.poll(counters(second) | form(number), second * 1000)
+    client.poll(counters(6), 6000).poll(counters(7) | form(1), 7000)
+    told = every(client.read(), "event", name="selectedCandidatePairChange")
+    assert [event.at.timestamp() * 1000 - START for event in told] == [3000, 5000]
+    for event in told:
+        assert (event.category, event.connection_id) == ("NETWORK", only(client.read(), "connection").connection_id)
+        assert event.payload == {"transport": "udp", "local": "host", "remote": "host"}
+
+
+def test_a_pair_whose_figures_change_is_the_same():
+    client = Client()
+    for second in range(1, 4):
+        told = counters(second) | pair(1)
+        told["CP1"] |= {"currentRoundTripTime": second / 100}
+        client.poll(told, second * 1000)
+    assert every(client.read(), "event", name="selectedCandidatePairChange") == []

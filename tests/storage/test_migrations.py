@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from callscope.saved import CALL_TABLES
 from callscope.storage import migrations
 from callscope.storage.migrations import Migration, MigrationError, applied, migrate, pending
 from callscope.storage.pool import connect
@@ -128,3 +129,62 @@ async def test_the_extension_is_installed_only_into_an_empty_database(connection
     given(one, two)
     await migrate(connection)
     assert asked == [set()]
+
+
+# ---------------------------------------------------------------------------------------------------- live and saved
+
+SHAPE = """
+select attname, format_type(atttypid, atttypmod), attnotnull, attidentity, pg_get_expr(adbin, adrelid)
+from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum
+where attrelid = $1::regclass and attnum > 0 and not attisdropped order by attnum
+"""
+INDEXES = "select pg_get_indexdef(indexrelid), pg_get_indexdef(indexrelid, 2, true) from pg_index where indrelid = $1::regclass"
+
+
+async def indexes(connection, table):
+    """Columns and conditions of a table's indexes that find a call's rows."""
+    found = await connection.fetch(INDEXES, table)
+    return {text.partition(" USING ")[2] for text, second in found if second == "call_key"}
+
+
+async def test_saved_tables_have_the_shape_of_the_live_ones(connection):
+    await migrate(connection)
+    rows = await connection.fetch(
+        "select table_name from information_schema.columns where table_schema = 'live' and column_name = 'call_key'"
+    )
+    # Who looked at a call says nothing of it.
+    assert {row["table_name"] for row in rows} - {"inspection"} == set(CALL_TABLES)
+    for table in CALL_TABLES:
+        assert await connection.fetch(SHAPE, f"saved.{table}") == await connection.fetch(SHAPE, f"live.{table}"), table
+        assert await indexes(connection, f"saved.{table}") == await indexes(connection, f"live.{table}"), table
+        assert len(await connection.fetch(INDEXES, f"saved.{table}")) == len(await indexes(connection, f"saved.{table}"))
+    kinds = await connection.fetch("select relname from pg_class where relnamespace = 'saved'::regnamespace and relkind = 'p'")
+    assert kinds == []
+
+
+async def test_a_migration_can_change_live_and_saved_tables_alike(connection, given):
+    real = migrations.migrations()
+    alike = """/* live and saved */
+        alter table live.event add column one text;
+        create index event_one on live.event (project_id, call_key, one);
+        create index event_all on live.event (project_id, one);
+    """
+    alone = "alter table live.inspection add column one text"
+    given(*real, Migration(len(real) + 1, "alike", alike), Migration(len(real) + 2, "alone", alone))
+    await migrate(connection)
+    for schema in ("live", "saved"):
+        assert (await connection.fetch(SHAPE, f"{schema}.event"))[-1]["attname"] == "one"
+        assert any("one" in text for text in await indexes(connection, f"{schema}.event"))
+    # What serves lists of all calls is not kept of what is saved.
+    assert await connection.fetchval(
+        "select to_regclass('live.event_all') is not null and to_regclass('saved.event_all') is null"
+    )
+
+
+async def test_a_migration_for_both_kinds_of_tables_is_taken_back_as_one(connection, given):
+    real = migrations.migrations()
+    broken = "/* live and saved */ alter table live.event add column one text; alter table live.inspection add column one text"
+    given(*real, Migration(len(real) + 1, "broken", broken))
+    with pytest.raises(MigrationError, match=r'relation "saved\.inspection" does not exist'):
+        await migrate(connection)
+    assert "one" not in {row["attname"] for row in await connection.fetch(SHAPE, "live.event")}

@@ -1,52 +1,22 @@
-"""Issues that telemetry states outright: failed attempts, and connections that ended although nobody wished them to."""
+"""Issues: findings as they are stored, in words and with whom they concern."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from math import fsum
 from typing import Any
 
-from callscope.analysis.rows import Attempt, Catalog, Connection
-from callscope.vocabulary import Attribution, IssueKind, Outcome, Severity
+from callscope.analysis.attempts import FAILED_ATTEMPTS
+from callscope.analysis.findings import Finding
+from callscope.analysis.rows import Catalog
+from callscope.analysis.wordings import WORDINGS, describe
+from callscope.telemetry import from_milliseconds
+from callscope.vocabulary import IssueKind, Severity
 
-Key = Callable[..., int]
-SOURCE = "stated by the telemetry"
-
-UNEXPECTED_REASONS = frozenset({"networkDisconnected", "failed", "UnexpectedClientError", "UnexpectedServerError"})
-"""Reasons that name an end nobody wished for: Vonage's, WebRTC's connection state, ACS's result categories."""
-
-
-@dataclass(frozen=True)
-class Wording:
-    """What a person reads. ``failed`` starts the description; the platform's own words follow."""
-
-    title: str
-    failed: str
-    recommendation: str
-
-
-WORDINGS = {
-    IssueKind.CONNECT_FAILED: Wording(
-        "Could not connect",
-        "An attempt to connect failed",
-        "Join again from another network. Developers: look at the error's code and at the connection's events.",
-    ),
-    IssueKind.PUBLISH_FAILED: Wording(
-        "Could not publish",
-        "An attempt to publish failed",
-        "Check that camera and microphone are free and allowed, then publish again. Developers: look at the error's code.",
-    ),
-    IssueKind.SUBSCRIBE_FAILED: Wording(
-        "Could not receive a stream",
-        "An attempt to subscribe failed",
-        "Reload to subscribe again. Developers: look at the error's code and whether the stream was still published.",
-    ),
-    IssueKind.UNEXPECTED_DISCONNECT: Wording(
-        "Connection lost",
-        "The connection ended although nobody wished it to",
-        "Check the network and join again. Developers: look at what the connection's series show before the end.",
-    ),
-}
+SEVERITIES = [str(severity) for severity in Severity]
+STATED = FAILED_ATTEMPTS | {IssueKind.UNEXPECTED_DISCONNECT}
+"""Over only by a later success, whatever becomes of the connection."""
 
 
 @dataclass(slots=True)
@@ -61,6 +31,8 @@ class Issue:
     recommendation: str
     started_at: datetime
     ended_at: datetime | None
+    last_seen_at: datetime
+    """The end of one that was not over when its call was."""
     is_recovered: bool
     attribution: str
     meeting_number: int | None
@@ -68,106 +40,107 @@ class Issue:
     connection_key: int | None
     stream_key: int | None
     rule_name: str
-    rule_version: int = 1
-    rule_metric: str | None = None
-    rule_threshold: float | None = None
-    rule_clear_threshold: float | None = None
-    rule_minimum_seconds: float | None = None
-    rule_observed: float | None = None
-    rule_source: str = SOURCE
+    rule_version: int
+    rule_metric: str | None
+    rule_threshold: float | None
+    rule_clear_threshold: float | None
+    rule_minimum_seconds: float | None
+    rule_observed: float | None
+    rule_source: str
+    series_keys: list[int] = field(default_factory=list)
+    open_until: datetime | None = None
+    """When what has not ended counts as ended; None for the call's own end."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted, or was seen."""
+        return max(((self.ended_at or self.last_seen_at) - self.started_at).total_seconds(), 0.0)
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether it counts: facts that are good to know do not."""
+        return self.severity != Severity.INFO
 
 
-def stated_issues(catalog: Catalog, key: Key) -> list[Issue]:
-    """The issues of a call in order of time. One has recovered when the same participant later succeeded at the same thing."""
-    found = [
-        *_failures(IssueKind.CONNECT_FAILED, list(catalog.connections.values()), key, Severity.CRITICAL),
-        *_failures(IssueKind.PUBLISH_FAILED, list(catalog.streams.values()), key, Severity.ERROR),
-        *_failures(IssueKind.SUBSCRIBE_FAILED, list(catalog.subscribers.values()), key, Severity.ERROR),
-        *_disconnects(list(catalog.connections.values()), key),
-    ]
-    return sorted(found, key=lambda issue: (issue.started_at, issue.issue_key))
+def issues_of(findings: Iterable[Finding], catalog: Catalog, key: Callable[..., int]) -> list[Issue]:
+    """The issues of a call, in the findings' order."""
+    names = {one.participant_key: one.display_name or one.participant_id for one in catalog.participants.values()}
+    issues: dict[int, Issue] = {}
+    for finding in findings:
+        issue = _issue(finding, catalog, names, key)
+        issues.setdefault(issue.issue_key, issue)
+    return list(issues.values())
+
+
+def burden(issues: Iterable[Issue]) -> dict[str, Any]:
+    """How bad it was, as columns of a call or a meeting: problems, the place of the worst severity in its scale, and seconds."""
+    problems = [issue for issue in issues if issue.is_problem]
+    return {
+        "worst_severity": max((SEVERITIES.index(issue.severity) for issue in problems), default=0),
+        "issue_seconds": fsum(issue.seconds for issue in problems),
+    }
 
 
 def counts_by_participant(issues: Iterable[Issue]) -> tuple[Counter[int], Counter[int]]:
-    """Failed attempts, and all issues, of each participant."""
+    """Failed attempts, and all problems, of each participant."""
     failed: Counter[int] = Counter()
     every: Counter[int] = Counter()
     for issue in issues:
-        if issue.participant_key is not None:
+        if issue.participant_key is not None and issue.is_problem:
             every[issue.participant_key] += 1
-            failed[issue.participant_key] += issue.kind != IssueKind.UNEXPECTED_DISCONNECT
+            failed[issue.participant_key] += issue.kind in FAILED_ATTEMPTS
     return failed, every
 
 
-def is_unexpected_disconnect(connection: Connection) -> bool:
-    """Established, and ended by an error or for a reason that nobody wished for."""
-    if connection.connected_at is None or connection.disconnected_at is None:
-        return False
-    return _has_error(connection) or connection.disconnect_reason in UNEXPECTED_REASONS
-
-
-def _failures(kind: IssueKind, attempts: Sequence[Any], key: Key, severity: Severity) -> Iterable[Issue]:
-    """``attempts`` are connections, streams or subscribers."""
-    successes: dict[Any, list[datetime]] = defaultdict(list)
-    for attempt in attempts:
-        if attempt.outcome == Outcome.SUCCEEDED:
-            successes[_subject(kind, attempt)].append(attempt.attempted_at)
-    for attempt in attempts:
-        if attempt.outcome == Outcome.FAILED:
-            later = [at for at in successes[_subject(kind, attempt)] if at >= attempt.attempted_at]
-            yield _issue(kind, severity, attempt, key, (attempt.attempted_at, min(later, default=None)))
-
-
-def _disconnects(connections: Sequence[Connection], key: Key) -> Iterable[Issue]:
-    returns: dict[int, list[datetime]] = defaultdict(list)
-    for connection in connections:
-        if connection.connected_at is not None:
-            returns[connection.participant_key].append(connection.connected_at)
-    for connection in connections:
-        if is_unexpected_disconnect(connection) and connection.disconnected_at is not None:
-            ended = connection.disconnected_at
-            later = [at for at in returns[connection.participant_key] if at >= ended]
-            span = (ended, min(later, default=None))
-            yield _issue(IssueKind.UNEXPECTED_DISCONNECT, Severity.ERROR, connection, key, span)
-
-
-def _subject(kind: IssueKind, attempt: Any) -> Any:
-    """What a later success must be at, to count as recovery."""
-    return (attempt.participant_key, attempt.stream_key if kind is IssueKind.SUBSCRIBE_FAILED else None)
-
-
-def _issue(kind: IssueKind, severity: Severity, attempt: Any, key: Key, span: tuple[datetime, datetime | None]) -> Issue:
-    """``span`` is from when it began to when it had recovered."""
-    started_at, recovered_at = span
-    wording = WORDINGS[kind]
-    subject = next(
-        getattr(attempt, name) for name in ("subscriber_key", "stream_key", "connection_key") if getattr(attempt, name, None)
-    )
+def _issue(finding: Finding, catalog: Catalog, names: Mapping[int, str], key: Callable[..., int]) -> Issue:
+    wording = WORDINGS[finding.kind]
+    limit = finding.level.limit if finding.level is not None else None
+    started_at = from_milliseconds(finding.started_at)
+    seen = finding.ended_at if finding.ended_at is not None else finding.lasted_until
+    last_seen_at = max(started_at, started_at if seen is None else from_milliseconds(seen))
+    is_gone = finding.kind not in STATED and _has_left(finding, catalog)
+    concerned = (finding.participant_key, finding.connection_key, finding.stream_key, finding.subscriber_key, finding.direction)
     return Issue(
-        issue_key=key("issue", kind, str(subject)),
-        kind=kind,
-        severity=severity,
+        issue_key=key("issue", finding.kind, *(str(one or "") for one in concerned), str(round(finding.started_at))),
+        kind=finding.kind,
+        severity=finding.severity,
         title=wording.title,
-        description=f"{wording.failed}{_reason(attempt)}.",
+        description=describe(finding, names),
         recommendation=wording.recommendation,
         started_at=started_at,
-        ended_at=recovered_at,
-        is_recovered=recovered_at is not None,
-        attribution=Attribution.UNKNOWN,
-        meeting_number=attempt.meeting_number,
-        participant_key=attempt.participant_key,
-        connection_key=attempt.connection_key,
-        stream_key=getattr(attempt, "stream_key", None),
-        rule_name=kind,
+        ended_at=last_seen_at if finding.ended_at is not None or is_gone else None,
+        last_seen_at=last_seen_at,
+        is_recovered=finding.ended_at is not None,
+        attribution=finding.attribution,
+        meeting_number=_meeting(finding, catalog),
+        participant_key=finding.participant_key,
+        connection_key=finding.connection_key,
+        stream_key=finding.stream_key,
+        rule_name=finding.rule.name,
+        rule_version=finding.rule.version,
+        rule_metric=finding.rule.metric,
+        rule_threshold=None if limit is None else limit.on,
+        rule_clear_threshold=None if limit is None else limit.off,
+        rule_minimum_seconds=None if limit is None else limit.minimum_seconds,
+        rule_observed=finding.observed,
+        rule_source=finding.rule.source,
+        series_keys=sorted(finding.series_keys),
     )
 
 
-def _reason(attempt: Any) -> str:
-    code = "/".join(str(part) for part in (attempt.error_subcode, attempt.error_code) if part is not None)
-    said = [f"code {code}" if code else None, attempt.error_message, getattr(attempt, "disconnect_reason", None)]
-    words = "; ".join(part for part in said if part)
-    return f" ({words})" if words else ""
+def _has_left(finding: Finding, catalog: Catalog) -> bool:
+    connection = catalog.connections.get(finding.connection_key) if finding.connection_key is not None else None
+    return connection is not None and connection.disconnected_at is not None
 
 
-def _has_error(attempt: Attempt) -> bool:
-    return attempt.error_code is not None or attempt.error_subcode is not None or attempt.error_message is not None
+def _meeting(finding: Finding, catalog: Catalog) -> int | None:
+    """That of the connection, else of the participant's last connection before it began."""
+    connection = catalog.connections.get(finding.connection_key) if finding.connection_key is not None else None
+    if connection is not None:
+        return connection.meeting_number
+    started_at = from_milliseconds(finding.started_at)
+    own = [row for row in catalog.connections.values() if row.participant_key == finding.participant_key]
+    own = own or list(catalog.connections.values())
+    own.sort(key=lambda row: (row.attempted_at, row.connection_key))
+    before = [row for row in own if row.attempted_at <= started_at]
+    return (before[-1:] or own[:1])[0].meeting_number if own else None

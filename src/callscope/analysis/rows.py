@@ -53,6 +53,7 @@ class Participant:
     error_count: int = 0
     issue_count: int = 0
     mean_opinion_score: float | None = None
+    rating: float | None = None
 
 
 @dataclass(slots=True)
@@ -128,6 +129,8 @@ class MetricSeries:
     unit: str
     media: str
     direction: str
+    is_derived: bool = False
+    """Not told by a source, but worked out from what was."""
 
 
 @dataclass(slots=True)

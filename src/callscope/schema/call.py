@@ -4,14 +4,17 @@ from datetime import datetime
 
 import strawberry
 
-from callscope.query.bindings import Argument, Narrow, Order, column, many, narrow, one
+from callscope.query.bindings import Argument, Narrow, Order, column, embedded, many, narrow, one
+from callscope.retention import EXPIRES_AT
 from callscope.schema.inspectable import Inspectable
 from callscope.schema.meeting import Meeting, meetings
 from callscope.schema.node import Node, Page, table
 from callscope.schema.participant import Participant
+from callscope.schema.references import SavedSessionRef
 from callscope.schema.scalars import OrderDirection, described
-from callscope.vocabulary import CallState, CallType, IssueKind, MediaMode, Platform, Term
+from callscope.vocabulary import CallState, CallType, IssueKind, MediaMode, Platform, Severity, Term
 
+_SAVED = "exists (select from {saved_session} own where own.call_key = {row}.call_key)"
 _STATE = "case when {row}.live_until > now() then 'LIVE' else 'ENDED' end"
 
 
@@ -24,6 +27,8 @@ class CallOrderField(Term):
     DURATION = "DURATION", "Duration."
     PARTICIPANT_COUNT = "PARTICIPANT_COUNT", "Number of participants."
     ISSUE_COUNT = "ISSUE_COUNT", "Number of issues."
+    WORST_ISSUE = "WORST_ISSUE", "Severity of the worst issue."
+    ISSUE_SECONDS = "ISSUE_SECONDS", "Durations of its issues together."
 
 
 @strawberry.input(description="How a list of calls is ordered.")
@@ -54,8 +59,26 @@ class CallFilter:
         "With an issue of one of these kinds.",
         type="text[]",
     )
+    issue_severities: list[Severity] | None = narrow(
+        "exists (select from {issue} own where own.call_key = {row}.call_key and own.severity = any({value}))",
+        "With an issue of one of these severities.",
+        type="text[]",
+    )
+    min_mean_opinion_score: float | None = narrow(
+        "{row}.mean_opinion_score >= {value}", "Measured at least so well, 1 to 5.", type="double precision"
+    )
+    max_mean_opinion_score: float | None = narrow(
+        "{row}.mean_opinion_score <= {value}", "Measured no better than this, 1 to 5.", type="double precision"
+    )
+    max_rating: float | None = narrow(
+        "{row}.rating_lowest <= {value}", "Someone rated it no better than this, 0 to 1.", type="double precision"
+    )
+    min_rating: float | None = narrow(
+        "{row}.rating_lowest >= {value}", "Rated, and by nobody worse than this, 0 to 1.", type="double precision"
+    )
     has_errors: bool | None = narrow("{row}.error_count > 0", "With errors, or without.", otherwise="{row}.error_count = 0")
     is_large: bool | None = narrow("{row}.is_large", "Large, or not.", otherwise="not {row}.is_large")
+    is_saved: bool | None = narrow(_SAVED, "Saved, or not.", otherwise=f"not {_SAVED}")
     tags: list[str] | None = narrow("{row}.tags && {value}", "With one of these tags.", type="text[]")
     participant: str | None = narrow(
         _some_participant(
@@ -72,6 +95,13 @@ class CallFilter:
     )
 
 
+@strawberry.type(description="Ratings by participants, each brought to 0 (worst) to 1 (best) of its scale.")
+class Ratings:
+    count: int = column("count", "Participants who gave a score.")
+    average: float | None = column("average", "Mean of their scores: the overall one, else the lowest of the others.")
+    lowest: float | None = column("lowest", "The lowest score of all, whatever was rated.")
+
+
 @strawberry.type(description="What a platform's id names: an ACS call, a Vonage session, a conference.")
 @table("call", "call_key", tag="call")
 class Call(Node, Inspectable):
@@ -81,11 +111,17 @@ class Call(Node, Inspectable):
     state: CallState = column(_STATE, "LIVE while someone is connected or the idle gap has not passed.")
     last_active_at: datetime = column("last_active_at", "The last instant at which telemetry of this call happened.")
     expires_at: datetime = column(
-        "greatest((select max(own.started_at) from {meeting} own where own.call_key = {row}.call_key), {row}.received_at)"
-        " + (select make_interval(days => own.retention_days) from {project} own)",
-        "When retention removes the call, unless it is saved.",
+        EXPIRES_AT,
+        "When retention removes the call, unless it is saved; of the call of a saved session, when that one goes.",
+        elsewhere={"saved": "(select own.expires_at from {saved_session} own where own.call_key = {row}.call_key)"},
     )
+    saved_session: SavedSessionRef | None = one("What it is saved as; null where it is not.", scope="")
     tags: list[str] = column("tags", "Tags that the application gave.")
+    ratings: Ratings | None = embedded(
+        "What its participants thought, beside what was measured. Null where nobody rated it.",
+        prefix="rating_",
+        null_when="{row}.rating_count = 0",
+    )
     meetings: Page[Meeting] = meetings("Its meetings, in order of time.")
     meeting: Meeting | None = one(
         "One meeting by its number.",
@@ -107,6 +143,8 @@ ORDERS = {
     "DURATION": Order((("duration_seconds", "double precision"),)),
     "PARTICIPANT_COUNT": Order((("participant_count", "integer"),)),
     "ISSUE_COUNT": Order((("issue_count", "integer"),)),
+    "WORST_ISSUE": Order((("worst_severity", "integer"),)),
+    "ISSUE_SECONDS": Order((("issue_seconds", "double precision"),)),
 }
 
 CALLS = many(

@@ -7,6 +7,8 @@ import strawberry
 from strawberry.scalars import JSON
 
 from callscope.query.bindings import Order, column, many, narrow, one
+from callscope.schema import code_explanation
+from callscope.schema.code_explanation import CodeExplanation, explanation
 from callscope.schema.node import Node, table
 from callscope.schema.references import CallRef, ConnectionRef, MeetingRef, ParticipantRef, StreamRef
 from callscope.schema.scalars import OrderDirection, described
@@ -82,6 +84,11 @@ class Event(Node):
     code: int | None = column("code", "The platform's code.")
     subcode: int | None = column("subcode", "The platform's subcode.")
     message: str | None = column("message", "The source's words.")
+    explanation: CodeExplanation | None = explanation(
+        "What the code means and what to do about it: of the subcode or code, else of the message, of the reason or state in the"
+        " payload, or of the name; null where nobody knows.",
+        code_explanation.EVENT,
+    )
     payload: JSON | None = column("payload", "Anything else, as the source sent it.")
     duration_ms: float | None = column("duration_ms", "How long it took, ms.")
     call: CallRef = one("The call.")

@@ -8,10 +8,11 @@ from callscope.query.bindings import column, embedded
 from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
 from callscope.schema.inspection import FailureRates, Freshness, IssueCount, Statistics, issue_summary
-from callscope.schema.issue import Issue, issues
+from callscope.schema.issue import Issue, issues, worst_issue
 from callscope.schema.metric_series import MetricSeries, metric_series
 from callscope.schema.node import Page
 from callscope.schema.participant import Participant, participants
+from callscope.schema.report import report
 from callscope.schema.stream import Stream, streams
 
 
@@ -38,4 +39,10 @@ class Inspectable:
     )
     issues: Page[Issue] = issues("Problems that the telemetry shows, in order of time.")
     issue_summary: list[IssueCount] = issue_summary("{row}.call_key = {parent}.call_key")
+    worst_issue: Issue | None = worst_issue("{row}.call_key = {parent}.call_key")
+    mean_opinion_score: float | None = column(
+        "mean_opinion_score",
+        "Estimated listening quality, 1 to 5: the mean of all scores of received audio. Null without any, see the metric.",
+    )
     metric_series: Page[MetricSeries] = metric_series("What was measured.")
+    report: str = report("What happened, for whom, why, and what to do next, in words.", number="0")

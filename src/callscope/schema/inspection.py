@@ -40,7 +40,8 @@ class Statistics:
     published_minutes: float = column("published_minutes", "Minutes of published media, summed over streams.")
     subscribed_minutes: float = column("subscribed_minutes", "Minutes of received media, summed over subscribers.")
     streamed_minutes: float = column("streamed_minutes", "Published and received minutes together.")
-    issue_count: int = column("issue_count", "Failed attempts and unexpected disconnects.")
+    issue_count: int = column("issue_count", "Issues that are problems: of severity WARNING or worse.")
+    issue_seconds: float = column("issue_seconds", "Their durations together, s.")
     error_count: int = column("error_count", "Errors: see `Participant.errorCount`.")
     sdks: list[SdkCount] = items("sdks", "name text, version text, participant_count integer", "SDKs, the most used first.")
     endpoints: list[EndpointCount] = items(
@@ -71,7 +72,9 @@ class IssueCount:
     count: int = column("count", "Issues of the kind.")
     participant_count: int = column("participant_count", "Participants that they hit.")
     recovered_count: int = column("recovered_count", "Issues that were over before the participant left.")
-    total_seconds: float = column("total_seconds", "Their durations together, s; those that last count to the last telemetry.")
+    total_seconds: float = column(
+        "total_seconds", "Their durations together, s; one that is not over counts as long as it was seen."
+    )
 
 
 def issue_summary(where: str) -> Any:
@@ -82,7 +85,7 @@ def issue_summary(where: str) -> Any:
         " array_position('{{CRITICAL,ERROR,WARNING,INFO}}'::text[], own.severity)))[1] as severity, count(*) as count,"
         " count(distinct own.participant_key) as participant_count,"
         " count(*) filter (where own.is_recovered) as recovered_count,"
-        " sum(greatest(date_part('epoch', coalesce(own.ended_at, {row}.last_telemetry_at) - own.started_at), 0))"
+        " sum(greatest(date_part('epoch', coalesce(own.ended_at, own.last_seen_at) - own.started_at), 0))"
         " as total_seconds"
         " from {issue} own where " + own + " group by own.kind order by"
         " min(array_position('{{CRITICAL,ERROR,WARNING,INFO}}'::text[], own.severity)), count(*) desc, own.kind) by_kind)",

@@ -20,6 +20,9 @@ _CONCERNED = (
     " else {row}.participant_key = {parent}.participant_key end"
 )
 _MARGIN = "interval '30 seconds'"
+# What was not over when its meeting was ended with it.
+ENDED_AT = "coalesce({row}.ended_at, case when {row}.open_until <= now() then {row}.last_seen_at end)"
+_ENDED = "coalesce({parent}.ended_at, {parent}.last_seen_at, {parent}.started_at)"
 
 
 @strawberry.type(description="The rule that raised an issue, with what it measured against what.")
@@ -49,7 +52,7 @@ class IssueFilter:
         "({row}.call_key, {row}.stream_key) in {value}", "Of one of these.", ids="stream"
     )
     from_: datetime | None = narrow(
-        "({row}.ended_at is null or {row}.ended_at >= {value})", "Not over before.", type="timestamptz", name="from"
+        f"coalesce({ENDED_AT} >= {{value}}, true)", "Not over before.", type="timestamptz", name="from"
     )
     to: datetime | None = narrow("{row}.started_at <= {value}", "Started at or before.", type="timestamptz")
     is_recovered: bool | None = narrow("{row}.is_recovered", "Recovered, or not.", otherwise="not {row}.is_recovered")
@@ -65,7 +68,7 @@ class Issue(Node):
     description: str = column("description", "What happened, in words.")
     recommendation: str = column("recommendation", "What the person in the call can do, and what the developer can.")
     started_at: datetime = column("started_at", "When it began.")
-    ended_at: datetime | None = column("ended_at", "When it was over. Null while it lasts.")
+    ended_at: datetime | None = column(ENDED_AT, "When it was over, or last seen before all ended. Null while it lasts.")
     is_recovered: bool = column("is_recovered", "Whether it was over before the participant left.")
     attribution: Attribution = column("attribution", "Where the fault lies, judged from all who sent or received the stream.")
     call: CallRef = one("The call.")
@@ -79,10 +82,24 @@ class Issue(Node):
     rule: Rule = embedded("Why it was flagged.")
     events: Page[Event] = events(
         "What happened to what it concerns, from 30 s before it to 30 s after.",
-        where=f"{_CONCERNED} and {{row}}.at between {{parent}}.started_at - {_MARGIN}"
-        f" and coalesce({{parent}}.ended_at, {{parent}}.started_at) + {_MARGIN}",
+        where=f"{_CONCERNED} and {{row}}.at between {{parent}}.started_at - {_MARGIN} and {_ENDED} + {_MARGIN}",
     )
-    metric_series: Page[MetricSeries] = metric_series("What was measured of what it concerns.", where=_CONCERNED)
+    metric_series: Page[MetricSeries] = metric_series(
+        "The series that show it; where it was told and not measured, what was measured of what it concerns.",
+        where="{row}.call_key = {parent}.call_key and case when cardinality({parent}.series_keys) > 0"
+        f" then {{row}}.series_key = any({{parent}}.series_keys) else ({_CONCERNED}) end",
+    )
+
+
+def worst_issue(where: str) -> Any:
+    """The worst issue of a stretch; ``where`` narrows to it."""
+    own = where.format(row="own", parent="{parent}")
+    return one(
+        "The worst problem: the most severe, of these the longest. Null where there was none; facts (INFO) are no problems.",
+        source="select own.* from {issue} own where " + own + " and own.severity <> 'INFO' order by"
+        " array_position('{{WARNING,ERROR,CRITICAL}}'::text[], own.severity) desc,"
+        " coalesce(own.ended_at, own.last_seen_at) - own.started_at desc, own.started_at, own.issue_key limit 1",
+    )
 
 
 def issues(description: str, *, where: str | None = None) -> Any:

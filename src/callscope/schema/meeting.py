@@ -10,11 +10,12 @@ from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
 from callscope.schema.inspectable import Inspectable
 from callscope.schema.inspection import IssueCount, issue_summary
-from callscope.schema.issue import Issue, issues
+from callscope.schema.issue import Issue, issues, worst_issue
 from callscope.schema.metric_series import MetricSeries, metric_series
 from callscope.schema.node import Node, Page, table
 from callscope.schema.participant import Participant, participants
 from callscope.schema.references import CallRef
+from callscope.schema.report import report
 from callscope.schema.scalars import OrderDirection, described
 from callscope.schema.stream import Stream, streams
 from callscope.vocabulary import CallType, Term
@@ -30,6 +31,8 @@ class MeetingOrderField(Term):
     DURATION = "DURATION", "Duration."
     PARTICIPANT_COUNT = "PARTICIPANT_COUNT", "Number of participants."
     ISSUE_COUNT = "ISSUE_COUNT", "Number of issues."
+    WORST_ISSUE = "WORST_ISSUE", "Severity of the worst issue."
+    ISSUE_SECONDS = "ISSUE_SECONDS", "Durations of its issues together."
 
 
 @strawberry.input(description="How a list of meetings is ordered.")
@@ -67,11 +70,13 @@ class Meeting(Node, Inspectable):
     )
     issues: Page[Issue] = issues("Problems that the telemetry shows, in order of time.", where=_OWN)
     issue_summary: list[IssueCount] = issue_summary(_OWN)
+    worst_issue: Issue | None = worst_issue(_OWN)
     metric_series: Page[MetricSeries] = metric_series(
         "What was measured while it lasted.",
         where="{row}.call_key = {parent}.call_key and {row}.started_at <= {parent}.ended_at"
         " and {row}.ended_at >= {parent}.started_at",
     )
+    report: str = report("What happened in it, for whom, why, and what to do next, in words.", number="{row}.number")
 
 
 ORDERS = {
@@ -79,6 +84,8 @@ ORDERS = {
     "DURATION": Order((("duration_seconds", "double precision"),)),
     "PARTICIPANT_COUNT": Order((("participant_count", "integer"),)),
     "ISSUE_COUNT": Order((("issue_count", "integer"),)),
+    "WORST_ISSUE": Order((("worst_severity", "integer"),)),
+    "ISSUE_SECONDS": Order((("issue_seconds", "double precision"),)),
 }
 
 

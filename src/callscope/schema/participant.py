@@ -100,6 +100,9 @@ class Participant(Node):
         "error_count", "Failed attempts to connect, publish and subscribe, and other events of severity ERROR or CRITICAL."
     )
     issue_count: int = column("issue_count", "Failed attempts and unexpected disconnects.")
+    rating: float | None = column(
+        "rating", "What it thought of the call, 0 (worst) to 1 (best): the overall score, else its lowest. Null where not rated."
+    )
     mean_opinion_score: float | None = column(
         "mean_opinion_score", "Estimated listening quality, 1 to 5, null without audio samples."
     )

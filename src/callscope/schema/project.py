@@ -15,6 +15,7 @@ class Project(Node):
     )
     saved_retention_months: int = column("saved_retention_months", "Months a saved session is kept (default 24).")
     saved_session_limit: int = column("saved_session_limit", "Sessions that the project may keep saved (default 1000).")
+    saved_session_count: int = column("(select count(*) from {saved_session} own)", "Sessions that the project keeps saved now.")
     meeting_idle_minutes: int = column(
         "meeting_idle_minutes", "Minutes a call must be empty before the next connection opens a new meeting (default 10)."
     )

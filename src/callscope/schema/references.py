@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from callscope.schema.meeting import Meeting
     from callscope.schema.metric_series import MetricSeries
     from callscope.schema.participant import Participant
+    from callscope.schema.saved_session import SavedSession
     from callscope.schema.stream import Stream, Subscriber
 
 CallRef = Annotated["Call", strawberry.lazy("callscope.schema.call")]
@@ -20,4 +21,5 @@ ConnectionRef = Annotated["ConnectionRecord", strawberry.lazy("callscope.schema.
 StreamRef = Annotated["Stream", strawberry.lazy("callscope.schema.stream")]
 SubscriberRef = Annotated["Subscriber", strawberry.lazy("callscope.schema.stream")]
 EventRef = Annotated["Event", strawberry.lazy("callscope.schema.event")]
+SavedSessionRef = Annotated["SavedSession", strawberry.lazy("callscope.schema.saved_session")]
 MetricSeriesRef = Annotated["MetricSeries", strawberry.lazy("callscope.schema.metric_series")]

@@ -10,19 +10,24 @@ from callscope.query.bindings import Argument, Narrow, Order, listed, one, refet
 from callscope.query.errors import bad_input
 from callscope.query.operation import Engine
 from callscope.schema.call import CALLS, Call
+from callscope.schema.code_explanation import REFERENCE_TABLES, CodeExplanation, explain_code
 from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
 from callscope.schema.issue import Issue, issues
+from callscope.schema.issue_preview import EVALUATE_ISSUES, IssuePreview
 from callscope.schema.meeting import Meeting, meetings
 from callscope.schema.metric_series import MetricSeries, metric_series
+from callscope.schema.mutations import Mutation
 from callscope.schema.node import Node, Page
 from callscope.schema.participant import Participant, participants
 from callscope.schema.project import Project
+from callscope.schema.saved_session import SAVED_SESSIONS, SAVED_TABLES, SCOPE, SavedSession
 from callscope.schema.scalars import DATE_TIME
 from callscope.schema.stream import Stream, streams
 
 LIVE_TABLES = {
     "project": "callscope.project",
+    "saved_session": "callscope.saved_session",
     **{
         name: f"live.{name}"
         for name in (
@@ -37,6 +42,7 @@ LIVE_TABLES = {
             "metric_sample",
             "metric_series",
             "participant",
+            "report",
             "stream",
             "subscriber",
         )
@@ -52,7 +58,8 @@ def _names_a_call(values: dict[str, Any]) -> None:
 @strawberry.type(description="Everything that can be read. A list at the root spans all calls of the project.")
 class Query:
     node: Node | None = refetch(
-        "An object by its global id; null where there is none, or it is not the project's.",
+        "An object by its global id; null where there is none, or it is not the project's. Ids that begin with `saved` find what"
+        " a saved session kept, all others what is live.",
         (Argument("id", strawberry.ID, "A global id."),),
     )
     nodes: list[Node | None] = refetch(
@@ -86,12 +93,20 @@ class Query:
     events: Page[Event] = events("Events of all calls, in order of time.")
     issues: Page[Issue] = issues("Issues of all calls, in order of time.")
     metric_series: Page[MetricSeries] = metric_series("Metric series of all calls.")
+    saved_sessions: Page[SavedSession] = SAVED_SESSIONS
+    saved_session: SavedSession | None = one(
+        "One saved session by global id; null where there is none.",
+        arguments=(Argument("id", strawberry.ID, "A global id."),),
+        by={"id": Narrow("{row}.call_key in {value}", ids="session")},
+    )
+    evaluate_issues: list[IssuePreview] = EVALUATE_ISSUES
+    explain_code: list[CodeExplanation] = explain_code()
 
 
-SCHEMA = strawberry.Schema(query=Query, config=StrawberryConfig(scalar_map={datetime: DATE_TIME}))
+SCHEMA = strawberry.Schema(query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map={datetime: DATE_TIME}))
 CORE_SCHEMA = SCHEMA._schema
 
 
 def engine() -> Engine:
-    """The compiler and runner of reads on live data."""
-    return Engine(CORE_SCHEMA, LIVE_TABLES)
+    """The compiler and runner of operations, on live and saved data."""
+    return Engine(CORE_SCHEMA, LIVE_TABLES, REFERENCE_TABLES, {SCOPE: SAVED_TABLES})

@@ -40,13 +40,14 @@ FLAGS = {
     FaultKind.SPEAKING_WHILE_MUTED: Diagnostic("speakingWhileMicrophoneIsMuted", 2_000, "Audio", NOTED),
     FaultKind.SPEAKER_MUTED: Diagnostic("speakerMuted", 200, "Audio", NOTED),
 }
+SEND_QUALITY, RECEIVE_QUALITY = "networkSendQuality", "networkReceiveQuality"
 QUALITIES = {
-    FaultKind.UPLINK_LOSS: Diagnostic("networkSendQuality", 4_000),
-    FaultKind.LOW_BANDWIDTH: Diagnostic("networkSendQuality", 4_000),
-    FaultKind.HIGH_ROUND_TRIP: Diagnostic("networkSendQuality", 4_000),
-    FaultKind.DOWNLINK_LOSS: Diagnostic("networkReceiveQuality", 4_000),
-    FaultKind.HIGH_JITTER: Diagnostic("networkReceiveQuality", 4_000),
-    FaultKind.SERVER_LOSS: Diagnostic("networkReceiveQuality", 4_000),
+    FaultKind.UPLINK_LOSS: Diagnostic(SEND_QUALITY, 4_000),
+    FaultKind.LOW_BANDWIDTH: Diagnostic(SEND_QUALITY, 4_000),
+    FaultKind.HIGH_ROUND_TRIP: Diagnostic(SEND_QUALITY, 4_000),
+    FaultKind.DOWNLINK_LOSS: Diagnostic(RECEIVE_QUALITY, 4_000),
+    FaultKind.HIGH_JITTER: Diagnostic(RECEIVE_QUALITY, 4_000),
+    FaultKind.SERVER_LOSS: Diagnostic(RECEIVE_QUALITY, 4_000),
 }
 LIMITS = {FaultKind.LOW_BANDWIDTH: "bandwidth", FaultKind.CPU_LIMITED: "cpu"}
 RELAY = Diagnostic("networkRelaysNotReachable", 3_000)
@@ -112,8 +113,14 @@ class Client:
                 yield from self._interval(visit, window, diagnostic, (diagnostic.level, CLEARED))
         if self._plan.platform is Platform.ACS and not person.is_phone:
             for kind, diagnostic in QUALITIES.items():
-                for window in self._windows(kind, visit):
+                for window in self._windows(kind, visit) if self._is_rated(diagnostic, visit) else ():
                     yield from self._interval(visit, window, diagnostic, (_quality(kind, window), GOOD))
+
+    def _is_rated(self, diagnostic: Diagnostic, visit: Visit) -> bool:
+        """A client that sends nothing cannot tell how well it would, nor can one that receives nothing."""
+        if diagnostic.name == SEND_QUALITY:
+            return visit.person.publishes
+        return any(other.publishes for other in self._timeline.people if other is not visit.person)
 
     def _interval(self, visit: Visit, window: Window, diagnostic: Diagnostic, levels: tuple[Level, Level]) -> Iterator[Event]:
         raised = max(window.start, visit.connected or visit.attempted) + diagnostic.delay

@@ -9,6 +9,7 @@ from callscope.sources.webrtc_counters import (
     Report,
     Reports,
     Rtp,
+    added,
     amount,
     instant,
     named,
@@ -60,6 +61,7 @@ def goog_rtp(key: str, report: Report, at: float) -> Iterator[Rtp]:
         rtp.frame_rate = amount(report.get("googFrameRateSent" if is_sent else "googFrameRateDecoded"))
         rtp.frames = amount(report.get("framesEncoded" if is_sent else "framesDecoded"))
         rtp.limitation = _limitation(report)
+        rtp.key_frame_requests = None if is_sent else added(report, "googPlisSent", "googFirsSent")
     else:
         level = amount(report.get("audioInputLevel" if is_sent else "audioOutputLevel"))
         rtp.audio_level = None if level is None else min(level / FULL_SCALE, 1)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from callscope.telemetry import EARLIEST_MS, LATEST_MS
@@ -56,6 +56,11 @@ class Rtp:
     """The same delay as a gauge, where there is no counter."""
     concealed: float | None = None
     samples: float | None = None
+    stretched: float | None = None
+    """Samples that were put in or taken out to keep pace, of those that were received."""
+    decode_seconds: float | None = None
+    """That decoding all its frames took."""
+    key_frame_requests: float | None = None
     audio_level: float | None = None
     limitation: str | None = None
     is_scalable: bool = False
@@ -76,6 +81,8 @@ class Path:
     transport: str | None = None
     local_type: str | None = None
     remote_type: str | None = None
+    pair: str | None = field(default=None, compare=False)
+    """Which pair it is, where the client names it by what it is made of."""
 
 
 @dataclass(slots=True)
@@ -111,6 +118,12 @@ def amount(value: Any) -> float | None:
     """A number of something that there cannot be less than nothing of."""
     result = number(value)
     return result if result is not None and 0 <= result < MAX_AMOUNT else None
+
+
+def added(report: Report, *names: str) -> float | None:
+    """The sum of those amounts that the report tells; None where it tells none."""
+    told = [value for name in names if (value := amount(report.get(name))) is not None]
+    return sum(told) if told else None
 
 
 def packets(value: Any) -> float | None:

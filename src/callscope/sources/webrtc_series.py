@@ -35,6 +35,9 @@ class Change:
     buffered: float | None
     concealed: float | None
     samples: float | None
+    stretched: float | None
+    decode_seconds: float | None
+    key_frame_requests: float | None
     lost: float | None = None
     expected: float | None = None
     is_judged: bool = False
@@ -125,6 +128,7 @@ def interval(changes: list[Change]) -> dict[Metric, float]:
         Metric.PACKET_LOSS: _share([(change.lost, change.expected) for change in changes]),
         Metric.FREEZE_DURATION: _sum(change.freeze_seconds for change in changes),
         Metric.FRAMES_DROPPED: _sum(change.frames_dropped for change in changes),
+        Metric.KEY_FRAME_REQUESTS: _rate((change.key_frame_requests, change.seconds) for change in changes),
     }
     for metric, factor in ((Metric.BITRATE, 8), (Metric.PACKET_LOSS, 100), (Metric.FREEZE_DURATION, 1000)):
         if (value := values[metric]) is not None:
@@ -139,6 +143,7 @@ def interval(changes: list[Change]) -> dict[Metric, float]:
     if flowing := [change for change in changes if change.packets]:
         values[Metric.JITTER_BUFFER_DELAY] = _buffer_ms(main)
         values[Metric.CONCEALED_RATIO] = _share([(change.concealed, change.samples) for change in flowing])
+        values[Metric.STRETCHED_RATIO] = _share([(change.stretched, change.samples) for change in flowing])
         values |= _pictures(flowing)
     return {metric: value for metric, value in values.items() if value is not None and math.isfinite(value)}
 
@@ -156,6 +161,7 @@ def _pictures(flowing: list[Change]) -> dict[Metric, float | None]:
     reason = limitation(flowing)
     return {
         Metric.FRAME_RATE: max((rate for change in flowing if (rate := _frame_rate(change)) is not None), default=None),
+        Metric.DECODE_TIME: _decode_ms(flowing),
         Metric.FRAME_WIDTH: (largest.rtp.width or None) if moving else None,
         Metric.FRAME_HEIGHT: (largest.rtp.height or None) if moving else None,
         Metric.QUALITY_LIMITATION: None if reason is None else float(reason in {"cpu", "bandwidth"}),
@@ -167,6 +173,11 @@ def _frame_rate(change: Change) -> float | None:
     if change.frames is None or (change.rtp.is_sent and change.frames and change.rtp.frame_rate):
         return change.rtp.frame_rate
     return change.frames / change.seconds
+
+
+def _decode_ms(flowing: list[Change]) -> float | None:
+    told = [(change.decode_seconds, change.frames) for change in flowing if change.decode_seconds is not None and change.frames]
+    return 1000 * sum(seconds for seconds, _ in told) / sum(frames for _, frames in told) if told else None
 
 
 def _buffer_ms(change: Change) -> float | None:
@@ -193,6 +204,9 @@ def _change(previous: Rtp, rtp: Rtp) -> Change:
         buffered=_growth(previous.buffered, rtp.buffered),
         concealed=_growth(previous.concealed, rtp.concealed),
         samples=_growth(previous.samples, rtp.samples),
+        stretched=_growth(previous.stretched, rtp.stretched),
+        decode_seconds=_growth(previous.decode_seconds, rtp.decode_seconds),
+        key_frame_requests=_growth(previous.key_frame_requests, rtp.key_frame_requests),
     )
 
 

@@ -14,6 +14,7 @@ from callscope.sources.webrtc_counters import (
     Reports,
     Rtp,
     Snapshot,
+    added,
     amount,
     instant,
     named,
@@ -93,9 +94,12 @@ def _received(reports: Reports, report: Report, at: float) -> Iterator[Rtp]:
             rtp.frames = _first("framesDecoded", report, track)
             rtp.frames_dropped = _first("framesDropped", report, track)
             rtp.freeze_seconds = _first("totalFreezesDuration", report, track)
+            rtp.decode_seconds = _first("totalDecodeTime", report)
+            rtp.key_frame_requests = added(report, "pliCount", "firCount")
         else:
             rtp.concealed = _first("concealedSamples", report, track)
             rtp.samples = _first("totalSamplesReceived", report, track)
+            rtp.stretched = added(report, "insertedSamplesForDeceleration", "removedSamplesForAcceleration")
             rtp.audio_level = _level(track.get("audioLevel", report.get("audioLevel")))
         yield rtp
 
@@ -137,21 +141,22 @@ def _level(value: object) -> float | None:
 
 
 def _path(reports: Reports) -> Path | None:
-    for report in reports.values():
+    for name, report in reports.items():
         match report.get("type"):
             case "transport":
-                if pair := named(reports, report.get("selectedCandidatePairId")):
-                    return _pair_path(reports, pair)
+                selected = report.get("selectedCandidatePairId")
+                if pair := named(reports, selected):
+                    return _pair_path(reports, pair, str(selected))
             case "candidate-pair":
                 if report.get("selected") is True:
-                    return _pair_path(reports, report)
+                    return _pair_path(reports, report, name)
             case "googCandidatePair":
                 if report.get("googActiveConnection") == "true":
                     return goog_path(reports, report)
     return None
 
 
-def _pair_path(reports: Reports, pair: Report) -> Path:
+def _pair_path(reports: Reports, pair: Report, name: str) -> Path:
     local = named(reports, pair.get("localCandidateId"))
     remote = named(reports, pair.get("remoteCandidateId"))
     # What matters to a firewall is the way to the relay.
@@ -164,4 +169,5 @@ def _pair_path(reports: Reports, pair: Report) -> Path:
         transport=to_relay or text(local.get("protocol")),
         local_type=text(local.get("candidateType")),
         remote_type=text(remote.get("candidateType")),
+        pair=name,
     )

@@ -14,7 +14,7 @@ from callscope.sources.client_clock import ClientClock, StatisticsClock, faults
 from callscope.sources.peer_connection import PeerConnection
 from callscope.sources.sample_blocks import SampleBlocks
 from callscope.sources.webrtc_counters import Reports, Rtp, Snapshot, text
-from callscope.sources.webrtc_events import Meaning, meaning
+from callscope.sources.webrtc_events import Meaning, clean, meaning
 from callscope.sources.webrtc_flows import Flow, Flows
 from callscope.sources.webrtc_series import Change, Meter, interval, limitation
 from callscope.sources.webrtc_stats import snapshot
@@ -130,7 +130,7 @@ class Trace(ABC):
         seen = snapshot(reports, at - lead)
         if lead:
             seen.move(lead)
-        connection.life.path = seen.path or connection.life.path
+        self._follow_path(connection, seen)
         connection.told_by_sender |= {rtp.ssrc: rtp for rtp in seen.told_by_sender if rtp.packets}
         changes = connection.meter.advance(seen)
         connection.clock.hear(at, is_fresh=not connection.meter.is_stale)
@@ -163,6 +163,17 @@ class Trace(ABC):
     def is_measured(self, connection: Connection, flow: Flow, changes: list[Change]) -> bool:
         """Whether these values of a flow say anything of its quality."""
         return True
+
+    def _follow_path(self, connection: Connection, seen: Snapshot) -> None:
+        """Browsers do not tell that they changed to another candidate pair; their statistics show it."""
+        before, path = connection.life.path, seen.path
+        connection.life.path = path or before
+        if before and path and before.pair and path.pair and before.pair != path.pair:
+            types = {"transport": path.transport, "local": path.local_type, "remote": path.remote_type}
+            told = Meaning(EventCategory.NETWORK, payload={name: clean(value, 40) for name, value in types.items() if value})
+            self.happenings.append(
+                Happening("selectedCandidatePairChange", told, seen.at, connection, moved=connection.clock.lead)
+            )
 
     def _measure_path(self, connection: Connection, seen: Snapshot) -> None:
         values = [(Metric.ROUND_TRIP_TIME, Direction.BOTH, connection.meter.round_trip_ms(seen))]

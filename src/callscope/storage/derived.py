@@ -9,8 +9,17 @@ from typing import Any
 import asyncpg
 import orjson
 
+from callscope.analysis.diagnosis import EVENT_CATEGORIES, EVENT_NAMES
+from callscope.analysis.diagnostics import EventRow
 from callscope.analysis.merging import Body
 from callscope.analysis.rows import MetricSeries, columns
+from callscope.analysis.tracks import Track
+from callscope.analysis.windows import WHOLE, Window
+from callscope.telemetry import from_milliseconds
+from callscope.vocabulary import Platform
+
+Figures = Mapping[str, Any]
+"""A series in figures: see ``FIGURES``."""
 
 KEYS = {
     "call": (),
@@ -22,6 +31,7 @@ KEYS = {
     "metric_series": ("series_key",),
     "data_warning": ("warning_key",),
     "issue": ("issue_key",),
+    "report": ("number",),
 }
 
 PENDING_CALLS = """
@@ -72,16 +82,54 @@ group by series_key
 FIGURES = ("started_at", "ended_at", "sample_count", "minimum", "maximum", "average", "p95")
 KNOWN_SERIES = "select * from live.metric_series where project_id = $1 and call_key = $2"
 FORGET_SERIES = "delete from live.metric_series where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])"
+# Events that diagnosis looks at; their names are compared in lower case.
+DIAGNOSTIC_EVENTS = """
+select event_key, (date_part('epoch', at) * 1000)::float8 as at, name, category, severity, payload::text, participant_key,
+    connection_key, stream_key, outcome, message
+from live.event where project_id = $1 and call_key = $2 and (category = any($3::text[]) or lower(name) = any($4::text[]))
+order by at, event_key
+"""
+SAMPLES = """
+select series_key, array_agg((date_part('epoch', at) * 1000)::float8 order by at) as times, array_agg(value order by at) as values
+from live.metric_sample where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])
+    and ($4::timestamptz is null or at >= $4) and ($5::timestamptz is null or at <= $5)
+group by series_key
+"""
+STORE_SAMPLES = """
+insert into live.metric_sample as stored (project_id, call_key, series_key, at, value)
+select $1, $2, told.series_key, told.at, told.value
+from unnest($3::bigint[], $4::timestamptz[], $5::float8[]) as told(series_key, at, value)
+on conflict (project_id, call_key, series_key, at) do update set value = excluded.value where stored.value <> excluded.value
+"""
+FORGET_SAMPLES = """
+delete from live.metric_sample where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])
+"""
+SIZE = """
+select platform, (
+    select coalesce(sum(sample_count), 0)::bigint from live.metric_series where project_id = $1 and call_key = $2
+) as sample_count
+from live.call where project_id = $1 and call_key = $2
+"""
 REVISION = "select revision from live.call where project_id = $1 and call_key = $2"
 
 
 class DerivedTables:
-    """One call's derived rows, on a connection inside a transaction."""
+    """One call's derived rows, on a connection inside a transaction. ``schema`` is where they are: saved ones are only read."""
 
-    def __init__(self, connection: asyncpg.Connection, project_id: int, call_key: int) -> None:
+    def __init__(self, connection: asyncpg.Connection, project_id: int, call_key: int, *, schema: str = "live") -> None:
         self.connection = connection
         self.call = (project_id, call_key)
+        self._schema = schema
         self._known_series: dict[int, Mapping[str, Any]] = {}
+
+    async def _read(self, sql: str, *values: Any) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await self.connection.fetch(sql.replace("live.", f"{self._schema}."), *self.call, *values)
+        return rows
+
+    async def size(self) -> tuple[Platform, int] | None:
+        """The call's platform, and how many samples it has; None where there is no such call."""
+        rows = await self._read(SIZE)
+        return (Platform[rows[0]["platform"]], rows[0]["sample_count"]) if rows else None
 
     async def take_changes(self) -> set[int] | None:
         """The series that changed since the last time; None where nothing did."""
@@ -90,18 +138,18 @@ class DerivedTables:
 
     async def records(self) -> tuple[dict[str, list[Body]], datetime]:
         """What was told, by kind, and when the first of it arrived."""
-        return await asyncio.to_thread(_parsed, await self.connection.fetch(RECORDS, *self.call))
+        return await asyncio.to_thread(_parsed, await self._read(RECORDS))
 
     async def settings(self) -> asyncpg.Record:
         return await self.connection.fetchrow(SETTINGS, self.call[0])
 
     async def event_span(self) -> tuple[datetime | None, datetime | None]:
-        row = await self.connection.fetchrow(EVENT_SPAN, *self.call)
+        (row,) = await self._read(EVENT_SPAN)
         return row["first"], row["last"]
 
     async def event_spans(self) -> list[tuple[datetime, datetime]]:
         """First and last event of each ten minutes that had any."""
-        rows = await self.connection.fetch(EVENT_SPANS, *self.call)
+        rows = await self._read(EVENT_SPANS)
         return [(row["first"], row["last"]) for row in rows]
 
     async def error_events(self) -> list[tuple[int | None, datetime]]:
@@ -112,26 +160,66 @@ class DerivedTables:
         await self.connection.execute(WITHOUT_NESTED_LOOPS)
         await self.connection.execute(PLACE_EVENTS, *self.call)
 
-    async def series_figures(self, changed: Iterable[int]) -> dict[int, dict[str, Any]]:
+    async def series_figures(self, changed: Iterable[int]) -> dict[int, Figures]:
         """Figures of all series: of the changed ones from their samples, of the others as they stand."""
-        keys = sorted(changed)
-        rows = await self.connection.fetch(SERIES_FIGURES, *self.call, keys)
-        self._known_series = {row["series_key"]: row for row in await self.connection.fetch(KNOWN_SERIES, *self.call)}
-        return {**self._known_series, **{row["series_key"]: row for row in rows}}
+        figures = await self.figures_of(changed)
+        self._known_series = {row["series_key"]: row for row in await self._read(KNOWN_SERIES)}
+        return {**self._known_series, **figures}
 
-    async def store_series(self, series: Mapping[int, MetricSeries], figures: Mapping[int, Mapping[str, Any]]) -> None:
+    async def store_series(self, series: Mapping[int, MetricSeries], figures: Mapping[int, Figures]) -> None:
         """As ``store`` does, of all series that have figures; which are too many to send them all for a few that changed."""
         known = self._known_series
         rows = {key: row for key, row in series.items() if key in figures}
         gone = known.keys() - rows.keys()
         if gone:
             await self.connection.execute(FORGET_SERIES, *self.call, sorted(gone))
+            await self.connection.execute(FORGET_SAMPLES, *self.call, sorted(gone))
         written = []
         for key, row in rows.items():
             told, stored = columns(row), known.get(key)
             if stored is None or figures[key] is not stored or any(stored[name] != value for name, value in told.items()):
                 written.append(told | {name: figures[key][name] for name in FIGURES})
         await self._write("metric_series", written)
+
+    def knows(self, track: Track, figures: Mapping[int, Figures]) -> bool:
+        """Whether a derived series stands with these figures already."""
+        key = track.series.series_key
+        known = self._known_series.get(key)
+        return known is not None and all(known[name] == figures[key][name] for name in FIGURES)
+
+    async def figures_of(self, series_keys: Iterable[int]) -> dict[int, Figures]:
+        """Figures of series from their samples."""
+        keys = sorted(series_keys)
+        return {row["series_key"]: row for row in await self._read(SERIES_FIGURES, keys)} if keys else {}
+
+    async def diagnostic_events(self) -> list[EventRow]:
+        rows = await self._read(DIAGNOSTIC_EVENTS, sorted(EVENT_CATEGORIES), sorted(EVENT_NAMES))
+        return [EventRow(**{**row, "payload": row["payload"] and orjson.loads(row["payload"])}) for row in rows]
+
+    async def samples(self, series_keys: Sequence[int], window: Window = WHOLE) -> dict[int, tuple[list[float], list[float]]]:
+        """Times, ms since the Unix epoch, and values of some series in a window."""
+        span = [None if at is None else from_milliseconds(at) for at in window]
+        rows = await self._read(SAMPLES, series_keys, *span)
+        return {row["series_key"]: (row["times"], row["values"]) for row in rows}
+
+    async def store_samples(self, tracks: Sequence[Track], *, are_parts: bool) -> None:
+        """Samples of derived series: these and no others, or these of a part of them."""
+        shrunk = [
+            key
+            for track in tracks
+            if not are_parts
+            and (known := self._known_series.get(key := track.series.series_key))
+            and known["sample_count"] > len(track.times)
+        ]
+        if shrunk:
+            await self.connection.execute(FORGET_SAMPLES, *self.call, shrunk)
+        rows = [
+            (track.series.series_key, from_milliseconds(at), value)
+            for track in tracks
+            for at, value in zip(track.times, track.values, strict=True)
+        ]
+        if rows:
+            await self.connection.execute(STORE_SAMPLES, *self.call, *(list(column) for column in zip(*rows, strict=True)))
 
     async def revision(self) -> int:
         return await self.connection.fetchval(REVISION, *self.call) or 0

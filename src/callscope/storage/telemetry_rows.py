@@ -31,6 +31,7 @@ select (select count(*) from live.record where project_id = $1 and call_key = $2
         and record_key <> $2)
     + (select count(*) from live.event where project_id = $1 and call_key = $2)
     + (select count(*) from live.metric_sample where project_id = $1 and call_key = $2)
+    - (select coalesce(sum(sample_count), 0) from live.metric_series where project_id = $1 and call_key = $2 and is_derived)
 """
 # Bytes of a value, told without unpacking it: what PostgreSQL has packed may be a hundred times as long.
 _WEIGHT = "coalesce(pg_column_size({0}) * case when pg_column_compression({0}) is null then 1 else 100 end, 0)"
@@ -60,6 +61,7 @@ from (
 ) told
 where told.before < $6 order by told.at, told.event_key
 """
+DERIVED = "select series_key from live.metric_series where project_id = $1 and call_key = $2 and is_derived"
 # Numbers as JSON writes them: exact, and no work for Python. JSON's readers know one zero.
 SAMPLES_BY_SERIES = f"""
 select piece.*, ({_RECORD.format("piece.series_key")})::text as series
@@ -122,6 +124,10 @@ class TelemetryRows:
         while rows := await self.connection.fetch(EVENTS, *self.call, *last, ROWS, BYTES):
             yield rows
             last = (rows[-1]["at"], rows[-1]["event_key"])
+
+    async def derived(self) -> set[int]:
+        """Keys of the series that nobody told."""
+        return {row["series_key"] for row in await self.connection.fetch(DERIVED, *self.call)}
 
     async def samples(self) -> AsyncIterator[list[Any]]:
         """Rows of a part of one series each: ``times`` (milliseconds since the Unix epoch) and ``values`` with commas between."""

@@ -1,0 +1,195 @@
+"""Where the fault of an issue lies, told by comparing those who sent with those who received at the same time.
+
+The first rule that applies decides; where none does, the data cannot tell, and it is UNKNOWN. *Most* are 60 % of those with
+data, and at least three. *All streams* of a receiver are 60 % of those it receives, and two of them where it has two. *At once*
+is for at least half of the time of the finding that is judged. A participant's *own path* is what is told of the way between it
+and the server: loss, jitter and delay of what it sends, its round trip, its bandwidth.
+
+===================== ============================================================================ ===============================
+Rule                  Pattern                                                                      Fault
+===================== ============================================================================ ===============================
+device                Camera, microphone, screen or CPU of a sender                                SENDER
+                      Speaker or overloaded decoder of a receiver                                  RECEIVER
+no_network            The participant's own client says that it had none                           the participant's network
+own_path              Own path bad, through a server                                               the participant's network
+own_path_compared     Own path bad, no server known of, its stream bad for most receivers          SENDER_NETWORK
+lost_connection       The connection was lost while there was no network                           the participant's network
+all_failed            Most participants could not connect, or lost the connection, at once         SERVER
+failed_to_publish     An attempt to publish failed while camera or microphone did                  SENDER
+sent_for_a_cause      What is sent is bad, and a finding of the sender explains it                 that of the cause
+not_sent              Nothing or few frames sent, own path good                                    SENDER
+received_for_a_cause  A finding of the sender explains it; if of its network, then not where       that of the cause
+                      most receivers were spared
+                      A finding of the receiver's own connection or decoder explains it            RECEIVER_NETWORK or RECEIVER
+server                All streams of most receivers bad at once, and losses, jitter or delays in   SERVER
+                      the same way: of several senders, or of one whose own path was measured and
+                      good
+receiver              All streams of one receiver bad, and another receiver of the same stream     RECEIVER_NETWORK
+                      good, or several received, the sender's own path good, and anyone else
+                      receiving well
+                      Its only stream bad, the sender's own path good, the other one receiving     RECEIVER_NETWORK
+                      well, and the receiver's own path bad or its SDK says so
+stuck_decoder         Stuck for one receiver of a stream while another is well                     RECEIVER
+===================== ============================================================================ ===============================
+
+So nothing is said of the way between two clients without a server, of the server's part where two alone meet through one and the
+other's only stream is bad, of one stream of several at one receiver (its layer, its decoder, or how the server forwards it), and
+of one participant's failed attempts and unreachable relays: a dead relay and one behind a firewall look the same. Where only one
+participant's data are there, what is found of it is the same as with all, or UNKNOWN. A participant's network is SENDER_NETWORK
+where it sends anything.
+
+Patterns and shares are those of Callscope's own notes on comparing participants.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from callscope.analysis.consequences import (
+    BAD_NETWORK,
+    CAMERA,
+    CONSEQUENCES,
+    DEVICES,
+    LOST,
+    MICROPHONE,
+    OF_RECEIVER,
+    OF_SENDER,
+    OWN_PATH,
+)
+from callscope.analysis.evidence import Coverage, Evidence, is_own_path, is_received, span_of
+from callscope.analysis.findings import Finding
+from callscope.vocabulary import Attribution, Direction, IssueKind, MediaMode
+
+SENDER, RECEIVER, SERVER = Attribution.SENDER, Attribution.RECEIVER, Attribution.SERVER
+SENDER_NETWORK, RECEIVER_NETWORK = Attribution.SENDER_NETWORK, Attribution.RECEIVER_NETWORK
+
+FAILING_DEVICES = (CAMERA | MICROPHONE) - {IssueKind.SPEAKING_WHILE_MUTED, IssueKind.SILENT_MICROPHONE}
+COMPARED = BAD_NETWORK | CONSEQUENCES - {IssueKind.DECODER_STUCK}
+
+Rule = Callable[[Evidence, Finding], Attribution | None]
+
+
+def attribute(findings: Sequence[Finding], coverage: Coverage) -> None:
+    """Set the attribution of each finding. Neither their order nor a shift of all times changes it.
+
+    Time grows as the number of findings and subjects, but for sorting them.
+    """
+    for finding in findings:
+        finding.attribution = Attribution.UNKNOWN
+    evidence = Evidence(findings, coverage)
+    left = list(findings)
+    for stage in STAGES:
+        decided = [(finding, _first(stage, evidence, finding)) for finding in left]
+        left = [finding for finding, attribution in decided if attribution is None]
+        for finding, attribution in decided:
+            if attribution is not None:
+                finding.attribution = attribution
+                evidence.learn(finding)
+
+
+def _first(stage: Iterable[Rule], evidence: Evidence, finding: Finding) -> Attribution | None:
+    return next((found for rule in stage if (found := rule(evidence, finding)) is not None), None)
+
+
+def device(_: Evidence, finding: Finding) -> Attribution | None:
+    return DEVICES.get(finding.kind)
+
+
+def no_network(evidence: Evidence, finding: Finding) -> Attribution | None:
+    return _own_network(evidence, finding) if finding.kind is IssueKind.NO_NETWORK else None
+
+
+def own_path(evidence: Evidence, finding: Finding) -> Attribution | None:
+    is_routed = evidence.coverage.media_mode is MediaMode.ROUTED
+    return _own_network(evidence, finding) if is_routed and is_own_path(finding) else None
+
+
+def own_path_compared(evidence: Evidence, finding: Finding) -> Attribution | None:
+    if evidence.coverage.media_mode is MediaMode.RELAYED or not is_own_path(finding):
+        return None
+    own = evidence.streams_of.get(finding.participant_key, ()) if finding.participant_key is not None else ()
+    return SENDER_NETWORK if any(evidence.are_most_bad(stream, span_of(finding)) for stream in own) else None
+
+
+def lost_connection(evidence: Evidence, finding: Finding) -> Attribution | None:
+    is_lost = finding.kind in LOST and evidence.meets([IssueKind.NO_NETWORK], finding.participant_key, span_of(finding))
+    return _own_network(evidence, finding) if is_lost else None
+
+
+def all_failed(evidence: Evidence, finding: Finding) -> Attribution | None:
+    spans = evidence.most_failed.get(finding.kind)
+    return SERVER if spans is not None and spans.cover(*span_of(finding)) else None
+
+
+def failed_to_publish(evidence: Evidence, finding: Finding) -> Attribution | None:
+    is_publishing = finding.kind is IssueKind.PUBLISH_FAILED
+    return SENDER if is_publishing and evidence.meets(FAILING_DEVICES, finding.participant_key, span_of(finding)) else None
+
+
+def sent_for_a_cause(evidence: Evidence, finding: Finding) -> Attribution | None:
+    is_sent = not is_received(finding) and finding.kind in CONSEQUENCES
+    return evidence.cause(finding.participant_key, finding) if is_sent else None
+
+
+def not_sent(evidence: Evidence, finding: Finding) -> Attribution | None:
+    is_sent = finding.kind in {IssueKind.NO_MEDIA_SENT, IssueKind.LOW_FRAME_RATE} and finding.direction is Direction.PUBLISH
+    return SENDER if is_sent and not evidence.meets(OWN_PATH | LOST, finding.participant_key, span_of(finding)) else None
+
+
+def received_for_a_cause(evidence: Evidence, finding: Finding) -> Attribution | None:
+    if not is_received(finding):
+        return None
+    span, stream = span_of(finding), finding.stream_key
+    publisher = evidence.coverage.publishers.get(stream) if stream is not None else None
+    # Where losses and delays were measured, an SDK's word about its network tells nothing of them.
+    kinds = OF_SENDER - {IssueKind.POOR_NETWORK_SEND} if evidence.is_measured(publisher, span) else OF_SENDER
+    found = evidence.cause(publisher, finding, kinds) if publisher is not None else None
+    if found is not None and (found is SENDER or not evidence.are_most_good(stream, span)):
+        return found
+    own = evidence.cause(finding.participant_key, finding, OF_RECEIVER)
+    return RECEIVER_NETWORK if own in {SENDER_NETWORK, RECEIVER_NETWORK} else own
+
+
+def server(evidence: Evidence, finding: Finding) -> Attribution | None:
+    span = span_of(finding)
+    if not _is_compared(evidence, finding) or not evidence.server_bad.cover(*span):
+        return None
+    if finding.kind in evidence.most_received and not evidence.most_received[finding.kind].cover(*span):
+        return None
+    return SERVER if evidence.several_senders.cover(*span) or evidence.is_sent_well(finding) else None
+
+
+def receiver(evidence: Evidence, finding: Finding) -> Attribution | None:
+    span = span_of(finding)
+    if not _is_compared(evidence, finding) or evidence.server_bad.cover(*span) or not evidence.others_good.cover(*span):
+        return None
+    if evidence.is_any_good(finding.stream_key, span):
+        return RECEIVER_NETWORK
+    participant = finding.participant_key
+    if not evidence.is_sent_well(finding):
+        return None
+    is_own = len(evidence.received(participant, span)) > 1 or evidence.is_said(participant, span)
+    return RECEIVER_NETWORK if is_own or evidence.meets(OWN_PATH, participant, span) else None
+
+
+def stuck_decoder(evidence: Evidence, finding: Finding) -> Attribution | None:
+    is_stuck = finding.kind is IssueKind.DECODER_STUCK
+    return RECEIVER if is_stuck and evidence.is_any_good(finding.stream_key, span_of(finding)) else None
+
+
+def _is_compared(evidence: Evidence, finding: Finding) -> bool:
+    """Whether it is about what a participant received of a server, and all that it received then was bad."""
+    is_network = is_received(finding) and finding.kind in COMPARED | {IssueKind.POOR_NETWORK_RECEIVE}
+    is_relayed = evidence.coverage.media_mode is MediaMode.RELAYED
+    return is_network and not is_relayed and evidence.is_all_bad(finding.participant_key, span_of(finding))
+
+
+def _own_network(evidence: Evidence, finding: Finding) -> Attribution:
+    return SENDER_NETWORK if finding.participant_key in evidence.senders else RECEIVER_NETWORK
+
+
+STAGES: tuple[tuple[Rule, ...], ...] = (
+    (device, no_network, own_path, own_path_compared),
+    (lost_connection, all_failed, failed_to_publish, sent_for_a_cause),
+    (not_sent,),
+    (received_for_a_cause,),
+    (server, receiver, stuck_decoder),
+)
