@@ -129,6 +129,15 @@ async def test_lower_thresholds_find_more_and_nothing_that_is_stored_changes(tol
     assert await rows(told) == before
 
 
+async def test_thresholds_of_what_is_told_count_too(told: Inspector) -> None:
+    id_ = (await ids(told))["broken WEBRTC"]
+    assert "SLOW_SETUP" not in {issue["kind"] for issue in await what_if(told, id_)}
+    slow = [
+        issue for issue in await what_if(told, id_, {"kind": "SLOW_SETUP", "threshold": 0.01}) if issue["kind"] == "SLOW_SETUP"
+    ]
+    assert {issue["rule"]["threshold"] for issue in slow} == {0.01}
+
+
 async def test_an_override_concerns_its_kind_alone(told: Inspector) -> None:
     id_ = (await ids(told))["broken JITSI"]
     changed = await what_if(told, id_, {"kind": "HIGH_LATENCY", "threshold": 1e9})
@@ -264,6 +273,7 @@ async def refused(found: Inspector, rules: str, call_id: str = "broken ACS") -> 
             "{kind: HIGH_LATENCY}, {kind: HIGH_JITTER, threshold: 30, clearThreshold: 31}",
             ["rules[1].clearThreshold should be at most 30, the threshold, not 31", "HIGH_JITTER begins above"],
         ),
+        ("{kind: SLOW_SETUP, threshold: 1, minimumSeconds: 3}", ["rules[0].minimumSeconds: SLOW_SETUP is told and not measured"]),
         (
             "{kind: LOW_FRAME_RATE, threshold: 7, clearThreshold: 6}",
             ["rules[0].clearThreshold should be at least 7, the threshold, not 6", "LOW_FRAME_RATE begins below"],

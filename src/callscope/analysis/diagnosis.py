@@ -10,7 +10,7 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import NamedTuple
 
-from callscope.analysis import connectivity, stretches
+from callscope.analysis import attempts, connectivity, stretches
 from callscope.analysis.attempts import attempt_findings
 from callscope.analysis.attribution import attribute
 from callscope.analysis.connectivity import connectivity_findings
@@ -21,7 +21,7 @@ from callscope.analysis.evidence import coverage_of
 from callscope.analysis.findings import Finding
 from callscope.analysis.joining import merged
 from callscope.analysis.opinion import bad_stretches, scored
-from callscope.analysis.ratings import rating_findings
+from callscope.analysis.ratings import LOW_RATING, rating_findings
 from callscope.analysis.rows import Catalog
 from callscope.analysis.rule_book import rules_for
 from callscope.analysis.rules import Override, overridden
@@ -36,6 +36,10 @@ EVENT_NAMES = stretches.NAMES | connectivity.NAMES
 
 Samples = Mapping[int, tuple[Sequence[float], Sequence[float]]]
 """By series key: times, milliseconds since the Unix epoch, in order, and values."""
+
+
+TOLD_RULES = (*attempts.RULES, *connectivity.RULES, LOW_RATING)
+"""Rules that watch what was told, beside those of the rule book, which watch what was measured."""
 
 
 class Batch(NamedTuple):
@@ -59,7 +63,8 @@ class Diagnosis:
     ) -> None:
         self.catalog = catalog
         self._key = key
-        self._rules = overridden(rules_for(Platform[catalog.call.get("platform", Platform.OTHER)]), overrides)
+        changed = list(overrides)
+        self._rules = overridden(rules_for(Platform[catalog.call.get("platform", Platform.OTHER)]), changed)
         self._pauses = Pauses(events, catalog)
         self._limitations = limitations(events, catalog)
         self._subjects = series_by_subject(catalog)
@@ -69,11 +74,11 @@ class Diagnosis:
         self._unfinished: list[Finding] = []
         self._last_end = 0.0
         self._told = [
-            *attempt_findings(catalog),
+            *attempt_findings(catalog, overridden(attempts.RULES, changed)),
             *diagnostic_findings(events, catalog),
-            *connectivity_findings(events, catalog, heard_until=heard_until),
+            *connectivity_findings(events, catalog, overridden(connectivity.RULES, changed), heard_until=heard_until),
             *device_findings(events, catalog),
-            *rating_findings(events),
+            *(found for rule in overridden([LOW_RATING], changed) for found in rating_findings(events, rule)),
         ]
 
     def batches(self, extents: Mapping[int, Extent] = MappingProxyType({})) -> Iterator[Batch]:

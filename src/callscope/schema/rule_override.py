@@ -5,6 +5,7 @@ from typing import Any
 
 import strawberry
 
+from callscope.analysis.diagnosis import TOLD_RULES
 from callscope.analysis.rule_book import rules_for
 from callscope.analysis.rules import Override, overridden
 from callscope.query.errors import RequestError, bad_input
@@ -12,8 +13,9 @@ from callscope.vocabulary import IssueKind, Platform
 
 Given = list[dict[str, Any]]
 
-IS_LOW = {rule.kind: rule.levels[0].limit.low for platform in Platform for rule in rules_for(platform)}
-"""The kinds of issues that thresholds raise, and whether they do so below them."""
+MEASURED = {rule.kind: rule.levels[0].limit.low for platform in Platform for rule in rules_for(platform)}
+IS_LOW = {rule.kind: rule.levels[0].limit.low for rule in TOLD_RULES if rule.levels} | MEASURED
+"""The kinds of issues that thresholds raise, and whether they do so below them; what is told has nothing but a threshold."""
 NUMBERS = ("threshold", "clearThreshold", "minimumSeconds")
 
 
@@ -29,9 +31,11 @@ class RuleOverride:
     )
     clear_threshold: float | None = strawberry.field(
         default=strawberry.UNSET,
-        description="The value that ends one; null keeps its distance from the threshold.",
+        description="The value that ends one; null keeps its distance from the threshold. Only for what is measured.",
     )
-    minimum_seconds: float | None = strawberry.field(default=strawberry.UNSET, description="How long a value must hold, s.")
+    minimum_seconds: float | None = strawberry.field(
+        default=strawberry.UNSET, description="How long a value must hold, s. Only for what is measured."
+    )
 
 
 def overrides_of(given: Given) -> list[Override]:
@@ -54,6 +58,9 @@ def check_overrides(given: Given) -> None:
                 raise bad_input(f"rules[{number}].{name} should be a finite number.")
         if (rule.get("minimumSeconds") or 0) < 0:
             raise bad_input(f"rules[{number}].minimumSeconds should be 0 or more, not {rule['minimumSeconds']:g}.")
+        for name in NUMBERS[1:]:
+            if kind not in MEASURED and rule.get(name) is not None:
+                raise bad_input(f"rules[{number}].{name}: {kind} is told and not measured, so it has a threshold alone.")
         threshold, clear = rule.get("threshold"), rule.get("clearThreshold")
         if threshold is not None and clear is not None and (clear < threshold if IS_LOW[kind] else clear > threshold):
             raise _misplaced(number, kind, clear, threshold, "the threshold")
