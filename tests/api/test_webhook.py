@@ -104,7 +104,7 @@ class TestKey:
         assert key not in answer.text
         assert await call_ids(inspector) == []
 
-    @pytest.mark.parametrize("key", ["nonsense", generate(), "%00"])
+    @pytest.mark.parametrize("key", ["nonsense", generate(), "%00"], ids=["nonsense", "another", "control"])
     async def test_that_is_none_is_refused_though_the_header_has_a_good_one(self, inspector, key):
         answer = await inspector.client.post(f"/ingest/vonage/{key}", content=CALLBACK)
         assert "a valid key that can only ingest" in refusal(answer, 401, "UNAUTHENTICATED")

@@ -199,11 +199,11 @@ class TestCallId:
         assert read(text(GOOD), call_id=call_id)[0].call_id == "x"
 
 
-@pytest.mark.parametrize("head", [b'{"type"', b"\xef\xbb\xbf {", b"\n\n{", gzip.compress(b'{"type":"call"}')])
+@pytest.mark.parametrize("head", [b'{"type"', b"\xef\xbb\xbf {", b"\n\n{", gzip.compress(b'{"type":"call"}', mtime=0)])
 def test_recognises_what_begins_with_an_object(head):
     assert native.recognises(head)
 
 
-@pytest.mark.parametrize("head", [b"", b"[1]", b"text", gzip.compress(b"[1]"), b"\x1f\x8bnonsense"])
+@pytest.mark.parametrize("head", [b"", b"[1]", b"text", gzip.compress(b"[1]", mtime=0), b"\x1f\x8bnonsense"])
 def test_recognises_nothing_else(head):
     assert not native.recognises(head)
