@@ -111,7 +111,8 @@ class GraphQLEndpoint:
         asked = read_request(request, content)
         prepared = await self._prepare(request, asked, reader)
         # What hands in a document must do so each time.
-        if prepared.reads and len(content) <= self.REMEMBERED_BYTES and not (asked.query and asked.extensions):
+        is_kept = prepared.reads and not (asked.query and asked.extensions)
+        if is_kept and len(content) + prepared.plan.known_bytes <= self.REMEMBERED_BYTES:
             self._prepared[key] = prepared
             if len(self._prepared) > self.REMEMBERED:
                 self._prepared.popitem(last=False)

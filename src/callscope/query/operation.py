@@ -94,6 +94,11 @@ class BoundPlan(NamedTuple):
     reads_inspections: bool
     reader: Reader
 
+    @property
+    def known_bytes(self) -> int:
+        """How much of the answer it holds already, such as introspection's."""
+        return sum(len(part.head) for part in self.parts)
+
     async def run(self, connection: Connection) -> Answer:
         pieces: list[bytes] = []
         found: list[tuple[str, Values]] = []
