@@ -1,12 +1,14 @@
 """Which calls a key opened last."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import httpx
 
 from callscope.api import inspections
 from callscope.api.keys import create
 from callscope.app import create_app
+from callscope.storage.pool import Pool
 
 QUERY = "{ recentlyInspectedCalls { callId } }"
 
@@ -78,6 +80,23 @@ async def test_an_answer_waits_for_no_note(filled, monkeypatch):
     assert written == []
     await asyncio.sleep(0.3)
     assert written == [3]
+
+
+async def test_who_reads_them_waits_for_those_that_are_being_written(filled, monkeypatch):
+    plain = Pool.connection
+
+    @asynccontextmanager
+    async def slow(self):
+        async with plain(self) as connection:
+            await asyncio.sleep(0.2)
+            yield connection
+
+    monkeypatch.setattr(Pool, "connection", slow)
+    monkeypatch.setattr(inspections, "DELAY_SECONDS", 0)
+    for call_id in ("failed", "multiparty"):
+        await opened(filled, call_id)
+        await asyncio.sleep(0.05)  # the note is being written by now
+        assert (await recent(filled))[0] == call_id
 
 
 async def test_notes_are_written_although_nobody_reads_them(filled):

@@ -37,6 +37,7 @@ class Inspections:
         self._noted: OrderedDict[Reader, tuple[int, float]] = OrderedDict()
         self._unwritten: dict[tuple[int, int, int], datetime] = {}
         self._writing: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     def note(self, reader: Reader, found: list[tuple[str, dict[str, Any]]]) -> None:
         for name, arguments in found:
@@ -65,17 +66,18 @@ class Inspections:
             self._writing = None
 
     async def write(self) -> None:
-        """Write what is noted: at once where the notes are to be read."""
-        if not self._unwritten:
-            return
-        notes, self._unwritten = self._unwritten, {}
-        rows = [(*key, notes[key]) for key in sorted(notes)]
-        try:
-            async with self._pool.connection() as connection:
-                await connection.execute(WRITE, *(list(column) for column in zip(*rows, strict=True)))
-        except (*GONE, asyncpg.PostgresError) as error:
-            # An answer is more than the note of it.
-            log.warning("%d inspections were not noted: %r", len(rows), error)
+        """Write what is noted: at once where the notes are to be read, which must see those that are being written, too."""
+        async with self._turn:
+            if not self._unwritten:
+                return
+            notes, self._unwritten = self._unwritten, {}
+            rows = [(*key, notes[key]) for key in sorted(notes)]
+            try:
+                async with self._pool.connection() as connection:
+                    await connection.execute(WRITE, *(list(column) for column in zip(*rows, strict=True)))
+            except (*GONE, asyncpg.PostgresError) as error:
+                # An answer is more than the note of it.
+                log.warning("%d inspections were not noted: %r", len(rows), error)
 
     async def close(self) -> None:
         if self._writing is not None:
