@@ -10,7 +10,7 @@ import httpx
 import orjson
 import pytest
 from graphql import OperationType
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from callscope.api.graphql import GraphQLEndpoint
 from callscope.api.graphql_request import GRAPHQL_RESPONSE, JSON, MAX_BODY_BYTES, accepted_media_type
@@ -181,11 +181,12 @@ async def test_what_a_form_of_another_site_can_send_is_refused(filled: Inspector
 async def test_a_client_that_left_is_no_error(
     filled: Inspector, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def left(request: Request) -> AsyncIterator[bytes]:
-        yield b"{"
-        raise ClientDisconnect
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
 
-    monkeypatch.setattr(Request, "stream", left)
+    async def left() -> dict[str, Any]:
+        return next(messages)
+
+    monkeypatch.setattr(Request, "receive", property(lambda _: left))
     assert (await send(filled, body(QUERY))).status_code == 400
     assert caplog.records == []
 

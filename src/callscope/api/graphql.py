@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import orjson
 from graphql import OperationType
@@ -47,6 +47,24 @@ class Prepared(NamedTuple):
     extensions: bytes
 
 
+class Found(Response):
+    """An answer without errors, whose headers are known but for its length."""
+
+    STARTS: ClassVar = {
+        media_type: [
+            *((name.encode(), value.encode()) for name, value in HEADERS.items()),
+            (b"content-type", f"{media_type}; charset=utf-8".encode()),
+        ]
+        for media_type in (JSON, GRAPHQL_RESPONSE)
+    }
+
+    def __init__(self, body: bytes, media_type: str) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = body
+        self.raw_headers = [*self.STARTS[media_type], (b"content-length", b"%d" % len(body))]
+
+
 class GraphQLEndpoint:
     """Answers ``GET`` and ``POST /graphql``, as an ASGI application.
 
@@ -76,7 +94,7 @@ class GraphQLEndpoint:
         if media_type is None:
             return Response(f"This endpoint answers in {GRAPHQL_RESPONSE} or {JSON}.", 406, media_type="text/plain")
         try:
-            return _response(await self._body(request), 200, media_type)
+            return Found(await self._body(request), media_type)
         except RequestError as error:
             return _refused(error, media_type)
         except ClientDisconnect:
