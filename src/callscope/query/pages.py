@@ -101,7 +101,11 @@ class PagePlan:
         return f"{rows.source} where {' and '.join(where)} order by {order} limit {limit}{f' + {extra}' if extra else ''}"
 
     def size(self) -> str:
+        """Of a number that the document itself gives, PostgreSQL knows the cost, and plans the statement once and for all."""
         site = self.site
+        constant = self.compiler.parameters.sites[site].constant
+        if constant is not None:
+            return str(Page.of(constant).size)
         return self.compiler.parameters.add(lambda sites: Page.of(sites[site]).size, "integer")
 
     def _cursor_value(self, name: str, position: int) -> Callable[[list[Values]], Any]:
