@@ -3,7 +3,7 @@ that other thresholds would raise are evaluated by the same.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from callscope.analysis.catalog import build
@@ -91,15 +91,14 @@ class Examination:
         """Reads the samples of the call, some subjects at a time, and finds its issues."""
         heard_until = milliseconds(self.last_active_at)
         diagnosis = await asyncio.to_thread(Diagnosis, self.catalog, events, key_of, overrides, heard_until=heard_until)
-        extents = {
-            key: Extent(one["sample_count"], milliseconds(one["started_at"]), milliseconds(one["ended_at"]))
-            for key, one in self.figures.items()
-        }
+        extents = _extents(self.figures)
+        scores: set[int] = set()
         in_parts: set[int] = set()
         for batch in diagnosis.batches(extents):
             samples = await self.tables.samples(diagnosis.series_keys(batch.subjects), batch.window)
             derived = await asyncio.to_thread(diagnosis.take, batch, samples)
             self.catalog.series |= {track.series.series_key: track.series for track in derived}
+            scores |= {track.series.series_key for track in derived}
             if batch.window.is_part:
                 in_parts |= {track.series.series_key for track in derived}
                 await self._keep(derived, are_parts=True)
@@ -109,7 +108,8 @@ class Examination:
                 await self._keep(changed, are_parts=False)
                 self.figures |= figures
         self.figures |= await self._figures(in_parts)
-        lasted = {key: (milliseconds(one["started_at"]), milliseconds(one["ended_at"])) for key, one in self.figures.items()}
+        extents |= _extents({key: self.figures[key] for key in scores if key in self.figures})
+        lasted = {key: (one.first_at, one.last_at) for key, one in extents.items()}
         found = await asyncio.to_thread(diagnosis.findings, lasted)
         self.issues = issues_of(found, self.catalog, key_of)
         ends = {meeting.number: meeting.live_until for meeting in self.meetings}
@@ -122,6 +122,13 @@ class Examination:
     async def _figures(self, series_keys: Collection[int]) -> dict[int, Figures]:
         """Those of derived series that were kept in parts."""
         return {key: self.figures[key] for key in series_keys if key in self.figures}
+
+
+def _extents(figures: Mapping[int, Figures]) -> dict[int, Extent]:
+    return {
+        key: Extent(one["sample_count"], milliseconds(one["started_at"]), milliseconds(one["ended_at"]))
+        for key, one in figures.items()
+    }
 
 
 def _instants(catalog: Catalog) -> list[datetime]:
