@@ -22,6 +22,8 @@ ARGUMENTS = {
         for metric in ("BITRATE", "PACKET_LOSS")
         for media in ("AUDIO", "VIDEO")
     ],
+    "metricBands": ["(metric: BITRATE, buckets: 7)", "(metric: PACKET_LOSS, media: AUDIO, percentiles: [0, 33.3, 100])"],
+    "worstSeries": ["(metric: BITRATE)", "(metric: PACKET_LOSS, direction: SUBSCRIBE, first: 3)"],
     "meeting": ["(number: 1)", "(number: 2)"],
     "participant": ['(participantId: "a")'],
 }

@@ -21,7 +21,7 @@ from callscope.query.bindings import DEFAULT_PAGE, MAX_PAGE
 from callscope.query.cost import COST_LIMIT, MAX_DEPTH, MAX_FIELDS
 from callscope.query.errors import ErrorCode
 from callscope.schema.issue_preview import MAX_SAMPLES
-from callscope.schema.metric_series import MAX_POINTS
+from callscope.schema.samples import MAX_POINTS
 from callscope.simulation import demo_calls
 from callscope.sources.lines import MAX_LINE_BYTES
 from callscope.sources.refusal_codes import RefusalCode

@@ -44,7 +44,7 @@ class Examination:
         await self._diagnose(await self.tables.diagnostic_events(), overrides)
         return self.issues
 
-    async def _read(self, changed: set[int]) -> None:
+    async def _read(self, changed: Collection[int]) -> None:
         """What was told, folded into the catalog, and the call's span. ``changed`` are the series that have new samples."""
         self.settings = await self.tables.settings()
         records, self.received_at = await self.tables.records()

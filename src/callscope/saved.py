@@ -28,6 +28,8 @@ CALL_TABLES = (
     "event",
     "metric_series",
     "metric_sample",
+    "metric_rollup",
+    "metric_sketch",
     "issue",
     "report",
 )

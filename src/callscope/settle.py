@@ -71,10 +71,10 @@ async def settle_call(connection: asyncpg.Connection, project_id: int, call_key:
         if not await connection.fetchval(TRY_LOCK, call_key ^ project_id):
             return False
         tables = DerivedTables(connection, project_id, call_key)
-        changed = await tables.take_changes()
-        if changed is None:
+        changes = await tables.take_changes()
+        if changes is None:
             return False
-        await Settlement(tables).derive(changed)
+        await Settlement(tables).derive(changes)
         return True
 
 

@@ -20,6 +20,7 @@ from callscope.analysis.statistics import Stretch, statistics
 from callscope.analysis.tracks import Track
 from callscope.examination import Examination
 from callscope.storage.derived import Figures
+from callscope.storage.rollups import Change
 from callscope.vocabulary import MediaMode, Metric, Platform, TelemetryKind
 
 ErrorEvent = tuple[int | None, datetime]
@@ -40,9 +41,10 @@ class Settlement(Examination):
 
     errors: list[ErrorEvent]
 
-    async def derive(self, changed: set[int]) -> None:
-        """``changed`` are the series that have new samples."""
-        await self._read(changed)
+    async def derive(self, changes: Sequence[Change]) -> None:
+        """``changes`` tell which series have new samples."""
+        await self.tables.roll_up(changes)
+        await self._read({key for change in changes for key in change.series_keys})
         await self._meet()
         await self._store_catalog()
         events = await self.tables.diagnostic_events()
@@ -70,6 +72,7 @@ class Settlement(Examination):
 
     async def _store_issues(self) -> None:
         await self.tables.store_series(self.catalog.series, self.figures)
+        await self.tables.store_sketches(self.catalog.series, self.figures)
         await self.tables.store("issue", [columns(issue) for issue in self.issues])
 
     def _rate(self, events: list[EventRow]) -> None:
@@ -146,7 +149,7 @@ class Settlement(Examination):
         return missing + [TelemetryKind.SAMPLES] * (not self.figures)
 
     def _statistics(self, stretch: Stretch) -> dict[str, Any]:
-        return statistics(stretch, self.settings["large_meeting_subscribers"], self.catalog.implied).columns()
+        return statistics(stretch, self.settings["large_meeting_subscribers"]).columns()
 
     def _whole(self, ended_at: datetime) -> Stretch:
         return Stretch(

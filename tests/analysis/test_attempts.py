@@ -149,10 +149,8 @@ class TestSlowSetup:
             assert (one.observed, one.level.limit.on) == (seconds, 5)
 
     def test_not_of_what_was_never_seen_connecting(self):
-        call = catalog(
-            connection=[connection("c", attemptedAt=at(0), connectedAt=at(1))],
-        )
-        call.implied.add("connection/c")
+        call = catalog(connection=[connection("c", attemptedAt=at(0), connectedAt=at(1))])
+        call.connections["connection/c"].is_implied = True
         assert attempt_findings(call) == []
 
     def test_with_another_threshold(self):

@@ -20,7 +20,7 @@ def figures(*, large_above=100, error_events=0, issues=0, **told):
         issues,
         "subscriber" in found.told,
     )
-    return statistics(stretch, large_above, found.implied)
+    return statistics(stretch, large_above)
 
 
 def people(*names, kind="BROWSER"):

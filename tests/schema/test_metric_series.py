@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from callscope.schema.metric_series import MAX_POINTS
+from callscope.schema.samples import MAX_POINTS
 from callscope.telemetry import CallRecord, SamplesRecord
 from callscope.vocabulary import Direction, Media, Metric
 from tests.conftest import new_database
@@ -86,19 +86,26 @@ def expected(samples: Series, start: datetime, end: datetime, step: float, bucke
 
 
 def check(name: str, found: dict[str, Any], start: datetime, end: datetime, most: int) -> None:
-    step, seconds, buckets = found["stepSeconds"], (end - start).total_seconds(), len(found["times"])
-    assert datetime.fromisoformat(found["startedAt"]) == start
-    assert step >= seconds / most - 1e-9
+    step, buckets = found["stepSeconds"], len(found["times"])
+    assert step >= (end - start).total_seconds() / most - 1e-9
     assert step * 1000 == pytest.approx(round(step * 1000))
-    assert buckets == max(math.ceil(round(seconds / step, 9)), 1) <= most
+    if step >= 60:
+        # Whole minutes, from that of the start to that of the end.
+        assert step % 60 == 0
+        start, until = (at - timedelta(seconds=at.second, microseconds=at.microsecond) for at in (start, end))
+        kept = until + timedelta(minutes=1, microseconds=-1)
+    else:
+        kept = end
+    assert datetime.fromisoformat(found["startedAt"]) == start
+    assert buckets == min(max(math.ceil(round((end - start).total_seconds() / step, 9)), 1), most)
     offset = (start - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)
     assert found["times"] == [offset + round(step * 1000) * bucket for bucket in range(buckets)]
-    filled = expected(TOLD[name], start, end, step, buckets)
+    filled = expected(TOLD[name], start, kept, step, buckets)
     assert found["counts"] == [len(values) for values in filled]
     assert found["averages"] == [pytest.approx(sum(values) / len(values)) if values else None for values in filled]
     assert found["minimums"] == [min(values, default=None) for values in filled]
     assert found["maximums"] == [max(values, default=None) for values in filled]
-    assert sum(found["counts"]) == sum(start <= at <= end for at, _ in TOLD[name])
+    assert sum(found["counts"]) == sum(start <= at <= kept for at, _ in TOLD[name])
 
 
 END = START + timedelta(seconds=SECONDS)

@@ -103,8 +103,8 @@ async def test_on_timescale_time_tables_become_hypertables_with_the_migration_th
     async def yes(_):
         return True
 
-    async def make(_, schema):
-        made.append((schema, sorted(await tables(connection))))
+    async def make(_, schema, sql):
+        made.append((schema, sorted(await tables(connection)), sql))
 
     monkeypatch.setattr(migrations, "install_timescale", yes)
     monkeypatch.setattr(migrations, "has_timescale", yes)
@@ -112,7 +112,7 @@ async def test_on_timescale_time_tables_become_hypertables_with_the_migration_th
     timed = "create table timed (at timestamptz not null) /* time-partitioned */"
     given(Migration(1, "plain", "create table plain ()"), Migration(2, "timed", timed))
     await migrate(connection)
-    assert made == [("live", ["plain", "timed"])]
+    assert made == [("live", ["plain", "timed"], timed)]
     assert await connection.fetchval("select relkind from pg_class where relname = 'timed'") == b"r"
 
 

@@ -151,7 +151,8 @@ class TestTimescale:
         server = Offering()
         assert await has_timescale(server) is True
         assert await install_timescale(server) is True
-        await make_hypertables(server, "live")
+        sql = "create table live.event (at timestamptz); create table live.metric_sample (at timestamptz)"
+        await make_hypertables(server, "live", sql)
         installed, *made = server.executed
         assert installed == ("create extension if not exists timescaledb",)
         assert [name for _, name in made] == ["live.event", "live.metric_sample"]

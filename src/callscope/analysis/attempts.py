@@ -108,7 +108,7 @@ def _disconnects(rule: Rule, catalog: Catalog) -> Iterator[Finding]:
 def _slow_setups(rule: Rule, catalog: Catalog) -> Iterator[Finding]:
     (watched,) = rule.levels
     for connection in catalog.connections.values():
-        if connection.connected_at is None or connection.connection_key in catalog.implied:
+        if connection.connected_at is None or connection.is_implied:
             continue
         seconds = (connection.connected_at - connection.attempted_at).total_seconds()
         if seconds > watched.limit.on:

@@ -197,8 +197,6 @@ class _Builder:
             closed = None
         if connected is not None and closed is None:
             closed = failed
-        if "implied" in body:
-            self.catalog.implied.add(key)
         network = body.get("network", {})
         local, remote = network.get("localCandidateType"), network.get("remoteCandidateType")
         self.catalog.connections[key] = Connection(
@@ -218,6 +216,7 @@ class _Builder:
             remote_candidate_type=remote,
             is_relayed=None if local is None and remote is None else "relay" in (local, remote),
             network_region=network.get("region"),
+            is_implied="implied" in body,
         )
 
     def _stream(self, id_: str, body: Body) -> None:

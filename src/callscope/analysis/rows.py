@@ -83,6 +83,8 @@ class Connection(Attempt):
     remote_candidate_type: str | None = None
     is_relayed: bool | None = None
     network_region: str | None = None
+    is_implied: bool = False
+    """No source told of it, but something else of the call proves it: nobody saw an attempt."""
 
 
 @dataclass(slots=True)
@@ -156,5 +158,3 @@ class Catalog:
     warnings: dict[int, DataWarning] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     """The kinds of record that sources delivered."""
-    implied: set[int] = field(default_factory=set)
-    """Connections that no source told of, but something else of the call proves."""

@@ -65,12 +65,12 @@ class Statistics:
         return asdict(self)
 
 
-def statistics(stretch: Stretch, large_above: int, implied: frozenset[int] | set[int] = frozenset()) -> Statistics:
-    """The figures of a stretch. ``implied`` connections were never attempted before anyone's eyes: no attempt is counted."""
+def statistics(stretch: Stretch, large_above: int) -> Statistics:
+    """The figures of a stretch. Implied connections were never attempted before anyone's eyes: no attempt is counted."""
     connected = [connection for connection in stretch.connections if connection.connected_at is not None]
     published = [stream for stream in stretch.streams if stream.published_at is not None]
     subscribed = [subscriber for subscriber in stretch.subscribers if subscriber.subscribed_at is not None]
-    attempted = [connection for connection in stretch.connections if connection.connection_key not in implied]
+    attempted = [connection for connection in stretch.connections if not connection.is_implied]
     spans_published = [stretch.span(stream, stream.published_at, stream.unpublished_at) for stream in published]
     spans_subscribed = [stretch.span(subscriber, subscriber.subscribed_at, subscriber.ended_at) for subscriber in subscribed]
     published_minutes, subscribed_minutes = _minutes(spans_published), _minutes(spans_subscribed)

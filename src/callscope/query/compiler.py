@@ -159,7 +159,7 @@ class Compiler:
             columns = self.columns(cast("GraphQLObjectType", selected.object_type), selected.selection_sets, row, None)
         # PostgreSQL refuses parameters that a statement does not use.
         rows = f"jsonb_to_recordset({self.parameters.outcome()}) as {row}({binding.columns})"
-        source = f"from {rows} where $1::integer is not null limit {ArgumentParameters(self, site, binding.arguments).first}"
+        source = f"from {rows} where $1::integer is not null limit {self.arguments(site, binding.arguments).first}"
         sql = f"select {array_sql(columns, source)}"
         return Statement(selected.name, sql, self.parameters, lambda rows, _: rows[0][0], binding.run, is_pure=True)
 
@@ -214,7 +214,7 @@ class Compiler:
             template = binding.elsewhere.get(self._scope, binding.sql)
             if not binding.arguments:
                 return self.format(template, row=row, prefix=prefix, id=identity)
-            arguments = ArgumentParameters(self, self._site(selected), binding.arguments)
+            arguments = self.arguments(self._site(selected), binding.arguments)
             return self.format(template, row=row, prefix=prefix, id=identity, args=arguments)
         if isinstance(binding, Embedded):
             embedded = cast("GraphQLObjectType", selected.object_type)
@@ -244,7 +244,7 @@ class Compiler:
         row = self.alias(table)
         values = self.values(site)
         self._check(binding, site)
-        arguments = ArgumentParameters(self, site, binding.arguments)
+        arguments = self.arguments(site, binding.arguments)
         if binding.source is not None:
             source = f"from ({self.format(binding.source, row=row, parent=parent, args=arguments)}) {row}"
         else:
@@ -268,12 +268,12 @@ class Compiler:
             return self._sourced(selected, binding, site, parent)
         rows = Rows.of(self, cast("GraphQLObjectType", selected.object_type), binding, site, parent)
         columns = self.columns(rows.type, selected.selection_sets, rows.row, rows.table)
-        limit = f" limit {ArgumentParameters(self, site, binding.arguments).first}" if binding.arguments else ""
+        limit = f" limit {self.arguments(site, binding.arguments).first}" if binding.arguments else ""
         return array_sql(columns, rows.all() + limit)
 
     def _sourced(self, selected: Selected, binding: Many, site: int, parent: str) -> str:
         type_, row = cast("GraphQLObjectType", selected.object_type), self.alias()
-        arguments = ArgumentParameters(self, site, binding.arguments)
+        arguments = self.arguments(site, binding.arguments)
         source = self.format(cast("str", binding.source), row=row, parent=parent, args=arguments)
         # PostgreSQL refuses parameters that a statement does not use.
         used = f"from ({source}) {row} where $1::integer is not null"
@@ -291,6 +291,9 @@ class Compiler:
     def _site(self, selected: Selected) -> int:
         assert selected.definition is not None  # noqa: S101
         return self.parameters.site(Site(selected.definition, selected.nodes[0]))
+
+    def arguments(self, site: int, arguments: tuple[Argument, ...]) -> "ArgumentParameters":
+        return ArgumentParameters(self, site, arguments)
 
     def values(self, site: int) -> Values:
         return self.parameters.sites[site].evaluate(self.selection.variables)

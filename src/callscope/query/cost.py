@@ -120,7 +120,9 @@ class Meter:
             for argument in binding.arguments:
                 if argument.weight:
                     given = self._given(node, argument.name)
-                    return max(argument.weight * (argument.default if given is None else given), 1), argument.name
+                    # What is more than an argument takes is refused by its name, later.
+                    rows = argument.default if given is None else min(given, argument.maximum or given)
+                    return max(argument.weight * rows, 1), argument.name
         return (FEW if isinstance(binding, Many) else 1), ""
 
     def _given(self, node: FieldNode, name: str) -> float | None:

@@ -44,7 +44,9 @@ class Rows:
         if order_by:
             named = binding.orders[str(order_by["field"])]
             order = Order(named.columns, descending=str(order_by["direction"]) == "DESC")
-        source = compiler.place(table.name) if binding.source is None else f"({compiler.format(binding.source)})"
+        source = compiler.place(table.name)
+        if binding.source is not None:
+            source = f"({compiler.format(binding.source, parent=parent, args=compiler.arguments(site, binding.arguments))})"
         return cls(type_, table, row, f"from {source} {row}", where, Keyset.of(table, order))
 
     def all(self) -> str:

@@ -5,15 +5,19 @@ from datetime import datetime
 import strawberry
 
 from callscope.query.bindings import column, embedded
+from callscope.schema.attempt_timeline import AttemptTimeline, connection_summary, subscriber_summary
 from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
 from callscope.schema.inspection import FailureRates, Freshness, IssueCount, Statistics, issue_summary
 from callscope.schema.issue import Issue, issues, worst_issue
-from callscope.schema.metric_series import MetricSeries, metric_series
+from callscope.schema.metric_bands import MetricBands, metric_bands
+from callscope.schema.metric_series import MetricSeries, metric_series, worst_series
 from callscope.schema.node import Page
 from callscope.schema.participant import Participant, participants
 from callscope.schema.report import report
 from callscope.schema.stream import Stream, streams
+
+BOUNDS = {"started_at": "{parent}.started_at", "ended_at": "{parent}.last_active_at"}
 
 
 @strawberry.interface(
@@ -45,4 +49,8 @@ class Inspectable:
         "Estimated listening quality, 1 to 5: the mean of all scores of received audio. Null without any, see the metric.",
     )
     metric_series: Page[MetricSeries] = metric_series("What was measured.")
+    connection_summary: AttemptTimeline = connection_summary(**BOUNDS)
+    subscriber_summary: AttemptTimeline = subscriber_summary(**BOUNDS)
+    metric_bands: MetricBands = metric_bands(**BOUNDS)
+    worst_series: list[MetricSeries] = worst_series(**BOUNDS)
     report: str = report("What happened, for whom, why, and what to do next, in words.", number="0")

@@ -6,12 +6,14 @@ from typing import Any
 import strawberry
 
 from callscope.query.bindings import Order, column, many, narrow, one
+from callscope.schema.attempt_timeline import AttemptTimeline, connection_summary, subscriber_summary
 from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
 from callscope.schema.inspectable import Inspectable
 from callscope.schema.inspection import IssueCount, issue_summary
 from callscope.schema.issue import Issue, issues, worst_issue
-from callscope.schema.metric_series import MetricSeries, metric_series
+from callscope.schema.metric_bands import MetricBands, metric_bands
+from callscope.schema.metric_series import MetricSeries, metric_series, worst_series
 from callscope.schema.node import Node, Page, table
 from callscope.schema.participant import Participant, participants
 from callscope.schema.references import CallRef
@@ -21,6 +23,8 @@ from callscope.schema.stream import Stream, streams
 from callscope.vocabulary import CallType, Term
 
 _OWN = "{row}.call_key = {parent}.call_key and {row}.meeting_number = {parent}.number"
+_OWN_ATTEMPTS = "attempt.meeting_number = {parent}.number"
+_BOUNDS = {"started_at": "{parent}.started_at", "ended_at": "{parent}.ended_at"}
 
 
 @described
@@ -76,6 +80,10 @@ class Meeting(Node, Inspectable):
         where="{row}.call_key = {parent}.call_key and {row}.started_at <= {parent}.ended_at"
         " and {row}.ended_at >= {parent}.started_at",
     )
+    connection_summary: AttemptTimeline = connection_summary(_OWN_ATTEMPTS, **_BOUNDS)
+    subscriber_summary: AttemptTimeline = subscriber_summary(_OWN_ATTEMPTS, **_BOUNDS)
+    metric_bands: MetricBands = metric_bands(**_BOUNDS)
+    worst_series: list[MetricSeries] = worst_series(**_BOUNDS)
     report: str = report("What happened in it, for whom, why, and what to do next, in words.", number="{row}.number")
 
 

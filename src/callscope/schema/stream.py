@@ -7,9 +7,10 @@ import strawberry
 
 from callscope.query.bindings import Argument, Order, column, embedded, items, many, narrow, one
 from callscope.schema.failure import FAILURE, NO_FAILURE, Failure
-from callscope.schema.metric_series import MAX_POINTS_ARGUMENT, PUBLISHER_QUALITY, MetricSeries, Samples, metric_series
+from callscope.schema.metric_series import MetricSeries, metric_series
 from callscope.schema.node import Node, Page, table
 from callscope.schema.references import ConnectionRef, MeetingRef, ParticipantRef, StreamRef
+from callscope.schema.samples import MAX_POINTS_ARGUMENT, PUBLISHER_QUALITY, Samples
 from callscope.vocabulary import Media, Metric, Outcome, StreamSource
 
 

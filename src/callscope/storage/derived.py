@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -15,11 +15,15 @@ from callscope.analysis.merging import Body
 from callscope.analysis.rows import MetricSeries, columns
 from callscope.analysis.tracks import Track
 from callscope.analysis.windows import WHOLE, Window
-from callscope.telemetry import from_milliseconds
+from callscope.storage.rollups import FIGURES, Change, Rollups, joined
+from callscope.storage.sketches import SKETCH_ABOVE, Group, Sketches, extent, group_of, large_groups
+from callscope.telemetry import EPOCH, from_milliseconds
 from callscope.vocabulary import Platform
 
 Figures = Mapping[str, Any]
 """A series in figures: see ``FIGURES``."""
+_FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
+"""Later than any telemetry."""
 
 KEYS = {
     "call": (),
@@ -41,7 +45,7 @@ group by project_id, call_key order by min(change_id) limit $2
 """
 TRY_LOCK = "select pg_try_advisory_xact_lock($1)"
 TAKE_CHANGES = """
-delete from live.call_change where project_id = $1 and call_key = $2 returning series_keys
+delete from live.call_change where project_id = $1 and call_key = $2 returning series_keys, samples_from, samples_to
 """
 RECORDS = "select kind, body::text, received_at from live.record where project_id = $1 and call_key = $2"
 SETTINGS = "select meeting_idle_minutes, large_meeting_subscribers from callscope.project where project_id = $1"
@@ -73,13 +77,6 @@ from (
 where event.project_id = $1 and event.call_key = $2 and event.at = placed.at and event.event_key = placed.event_key
     and event.participant_key is distinct from placed.participant_key
 """
-SERIES_FIGURES = """
-select series_key, min(at) as started_at, max(at) as ended_at, count(*)::integer as sample_count, min(value) as minimum,
-    max(value) as maximum, avg(value) as average, percentile_cont(0.95) within group (order by value) as p95
-from live.metric_sample where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])
-group by series_key
-"""
-FIGURES = ("started_at", "ended_at", "sample_count", "minimum", "maximum", "average", "p95")
 KNOWN_SERIES = "select * from live.metric_series where project_id = $1 and call_key = $2"
 FORGET_SERIES = "delete from live.metric_series where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])"
 # Events that diagnosis looks at; their names are compared in lower case.
@@ -121,6 +118,10 @@ class DerivedTables:
         self.call = (project_id, call_key)
         self._schema = schema
         self._known_series: dict[int, Mapping[str, Any]] = {}
+        self._rollups = Rollups(connection, project_id, call_key)
+        self._sketches = Sketches(connection, project_id, call_key)
+        self._rolled: list[Change] = []
+        self._forgotten: set[int] = set()
 
     async def _read(self, sql: str, *values: Any) -> list[asyncpg.Record]:
         rows: list[asyncpg.Record] = await self.connection.fetch(sql.replace("live.", f"{self._schema}."), *self.call, *values)
@@ -131,10 +132,17 @@ class DerivedTables:
         rows = await self._read(SIZE)
         return (Platform[rows[0]["platform"]], rows[0]["sample_count"]) if rows else None
 
-    async def take_changes(self) -> set[int] | None:
-        """The series that changed since the last time; None where nothing did."""
+    async def take_changes(self) -> list[Change] | None:
+        """The series that have new samples, and since when; None where nothing at all changed."""
         rows = await self.connection.fetch(TAKE_CHANGES, *self.call)
-        return {key for row in rows for key in row["series_keys"]} if rows else None
+        # Changes that were marked before they told when they are.
+        spans = ((row["series_keys"], row["samples_from"] or EPOCH, row["samples_to"] or _FOREVER) for row in rows)
+        return joined(Change(frozenset(keys), *span) for keys, *span in spans if keys) if rows else None
+
+    async def roll_up(self, changes: Sequence[Change]) -> None:
+        """Bring the rollups of series up to date, of which their figures are made."""
+        await self._rollups.renew(changes)
+        self._rolled += changes
 
     async def records(self) -> tuple[dict[str, list[Body]], datetime]:
         """What was told, by kind, and when the first of it arrived."""
@@ -173,13 +181,41 @@ class DerivedTables:
         gone = known.keys() - rows.keys()
         if gone:
             await self.connection.execute(FORGET_SERIES, *self.call, sorted(gone))
-            await self.connection.execute(FORGET_SAMPLES, *self.call, sorted(gone))
+            await self._forget_samples(gone)
         written = []
         for key, row in rows.items():
             told, stored = columns(row), known.get(key)
             if stored is None or figures[key] is not stored or any(stored[name] != value for name, value in told.items()):
                 written.append(told | {name: figures[key][name] for name in FIGURES})
         await self._write("metric_series", written)
+
+    async def store_sketches(self, series: Mapping[int, MetricSeries], figures: Mapping[int, Figures]) -> None:
+        """Bring the sketches of large groups of series up to date, once the series are stored."""
+        if max(len(figures), len(self._known_series)) <= SKETCH_ABOVE:
+            return
+        known = await self._sketches.known()
+        groups: dict[int, Group] = {key: group_of(row) for key, row in series.items() if key in figures}
+        renewed = known & {self._stored_group(key) for key in self._forgotten}
+        await self._sketches.forget(renewed)
+        renewed |= large_groups(groups.values()) - known
+        for group in sorted(renewed):
+            span = extent(figures[key] for key, own in groups.items() if own == group)
+            if span is not None:
+                await self._sketches.renew([group], *span)
+        for change in joined(self._rolled):
+            changed = (known - renewed) & {groups[key] for key in change.series_keys if key in groups}
+            if changed:
+                await self._sketches.renew(changed, change.samples_from, change.samples_to)
+
+    def _stored_group(self, series_key: int) -> Group:
+        stored = self._known_series[series_key]
+        return stored["metric"], stored["media"], stored["direction"]
+
+    async def _forget_samples(self, series_keys: Iterable[int]) -> None:
+        keys = sorted(series_keys)
+        await self.connection.execute(FORGET_SAMPLES, *self.call, keys)
+        await self._rollups.forget(keys)
+        self._forgotten.update(keys)
 
     def knows(self, track: Track, figures: Mapping[int, Figures]) -> bool:
         """Whether a derived series stands with these figures already."""
@@ -189,8 +225,7 @@ class DerivedTables:
 
     async def figures_of(self, series_keys: Iterable[int]) -> dict[int, Figures]:
         """Figures of series from their samples."""
-        keys = sorted(series_keys)
-        return {row["series_key"]: row for row in await self._read(SERIES_FIGURES, keys)} if keys else {}
+        return await self._rollups.figures(sorted(series_keys))
 
     async def diagnostic_events(self) -> list[EventRow]:
         rows = await self._read(DIAGNOSTIC_EVENTS, sorted(EVENT_CATEGORIES), sorted(EVENT_NAMES))
@@ -212,14 +247,16 @@ class DerivedTables:
             and known["sample_count"] > len(track.times)
         ]
         if shrunk:
-            await self.connection.execute(FORGET_SAMPLES, *self.call, shrunk)
+            await self._forget_samples(shrunk)
         rows = [
             (track.series.series_key, from_milliseconds(at), value)
             for track in tracks
             for at, value in zip(track.times, track.values, strict=True)
         ]
         if rows:
-            await self.connection.execute(STORE_SAMPLES, *self.call, *(list(column) for column in zip(*rows, strict=True)))
+            keys, instants, values = (list(column) for column in zip(*rows, strict=True))
+            await self.connection.execute(STORE_SAMPLES, *self.call, keys, instants, values)
+            await self.roll_up([Change(frozenset(keys), min(instants), max(instants))])
 
     async def revision(self) -> int:
         return await self.connection.fetchval(REVISION, *self.call) or 0

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from io import BytesIO
+from math import inf
 from operator import itemgetter
 from typing import Any
 
@@ -25,6 +26,8 @@ from callscope.telemetry import EventRecord, SamplesRecord, Telemetry, from_mill
 FLUSH_SAMPLES = 50_000
 FLUSH_ROWS = 5_000
 FLUSH_BYTES = 16 * 2**20
+SAMPLE_TABLES = ("metric_sample", "metric_rollup")
+"""Those that have rows for the time of a sample: settling rolls up what is written here."""
 SAMPLE_COLUMNS = ["project_id", "call_key", "series_key", "at", "value"]
 _POSTGRES_EPOCH = 946_684_800_000_000
 """Microseconds from the Unix epoch to PostgreSQL's."""
@@ -56,9 +59,11 @@ select project_id, call_key, series_key, at, max(value) from pg_temp.staged_samp
 on conflict (project_id, call_key, series_key, at) do update set value = excluded.value where excluded.value > stored.value
 """
 MARK_CHANGED = """
-insert into live.call_change (project_id, call_key, series_keys)
-select $1, changed.call_key, changed.series_keys
-from jsonb_to_recordset($2::jsonb) as changed(call_key bigint, series_keys bigint[])
+insert into live.call_change (project_id, call_key, series_keys, samples_from, samples_to)
+select $1, changed.call_key, changed.series_keys, changed.samples_from, changed.samples_to
+from jsonb_to_recordset($2::jsonb) as changed(
+    call_key bigint, series_keys bigint[], samples_from timestamptz, samples_to timestamptz
+)
 """
 
 
@@ -76,6 +81,7 @@ class Ledger:
         self.project_id = project_id
         self.patience = patience
         self.changed: dict[str, set[int]] = defaultdict(set)
+        self._spans: dict[str, tuple[float, float]] = {}
         self.accepted = 0
         self._weeks: dict[str, set[datetime]] = defaultdict(set)
         self._records: dict[tuple[int, int], tuple[str, bytes]] = {}
@@ -93,6 +99,8 @@ class Ledger:
         changed = self.changed[telemetry.call_id]
         if isinstance(telemetry, SamplesRecord):
             changed.add(self._add_samples(call_key, telemetry))
+            start, end = self._spans.get(telemetry.call_id, (inf, -inf))
+            self._spans[telemetry.call_id] = min(start, *telemetry.times), max(end, *telemetry.times)
         elif isinstance(telemetry, EventRecord):
             self._add_event(call_key, telemetry)
         else:
@@ -106,10 +114,18 @@ class Ledger:
 
     async def finish(self) -> None:
         await self._flush()
-        changes = [{"call_key": key_of(call_id), "series_keys": sorted(keys)} for call_id, keys in self.changed.items()]
+        changes = [
+            {"call_key": key_of(call_id), "series_keys": sorted(keys), **self._samples_of(call_id)}
+            for call_id, keys in self.changed.items()
+        ]
         if changes:
             with answering(self.connection, self.patience):
                 await self.connection.execute(MARK_CHANGED, self.project_id, _text(changes))
+
+    def _samples_of(self, call_id: str) -> dict[str, datetime]:
+        """From when to when the samples of a call are."""
+        span = map(from_milliseconds, self._spans.get(call_id, ()))
+        return dict(zip(("samples_from", "samples_to"), span, strict=False))
 
     def _tell(self, call_key: int, kind: str, body: dict[str, Any], record_key: int | None = None) -> None:
         """``record_key`` is for a record that says what other rows know only by their key: it is found by that one."""
@@ -189,7 +205,8 @@ class Ledger:
             await self.connection.execute(INSERT_EVENTS, self.project_id, _text(self._events))
             self._events.clear()
         if self._samples:
-            await self._ensure_partitions("metric_sample", self._sample_weeks)
+            for table in SAMPLE_TABLES:
+                await self._ensure_partitions(table, self._sample_weeks)
             await self._insert_samples(self._packed_samples())
             self._samples.clear()
             self._sample_weeks.clear()

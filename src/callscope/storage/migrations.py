@@ -99,7 +99,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration, *, timesc
         for text in texts(migration, timescale=timescale):
             await connection.execute(text)
         if timescale and MARK in migration.sql:
-            await make_hypertables(connection, "live")
+            await make_hypertables(connection, "live", migration.sql)
         await connection.execute(
             "insert into public.callscope_migration (number, name) values ($1, $2)", migration.number, migration.name
         )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-TIME_TABLES = ("event", "metric_sample")
+TIME_TABLES = ("event", "metric_sample", "metric_rollup")
 MARK = "/* time-partitioned */"
 WEEK = timedelta(days=7)
 _EPOCH_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
@@ -30,8 +30,11 @@ def partitioned(sql: str, *, timescale: bool) -> str:
     return sql.replace(MARK, "" if timescale else "partition by range (at)")
 
 
-async def make_hypertables(connection: asyncpg.Connection, schema: str) -> None:
+async def make_hypertables(connection: asyncpg.Connection, schema: str, sql: str) -> None:
+    """Of the time-series tables that a migration made."""
     for table in TIME_TABLES:
+        if f"create table {schema}.{table} " not in sql:
+            continue
         await connection.execute(
             "select create_hypertable($1::regclass, by_range('at', interval '7 days'), create_default_indexes => false)",
             f"{schema}.{table}",
