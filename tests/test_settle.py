@@ -197,7 +197,7 @@ class TestUnchangedRows:
             return len(sent)
 
         counts = [await statements(told) for told in ([connection()], *map(simulate_call, sample_plans()))]
-        assert max(counts) <= 40
+        assert max(counts) <= 44
 
 
 class TestProcesses:
@@ -677,9 +677,9 @@ class TestSettler:
         rounds = asyncio.Queue()
         pending = settle.settle_pending
 
-        async def counted(*arguments):
+        async def counted(*arguments, **named):
             try:
-                count = await pending(*arguments)
+                count = await pending(*arguments, **named)
             except BaseException as error:
                 rounds.put_nowait(error)
                 raise

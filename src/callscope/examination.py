@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from callscope.analysis.catalog import build
 from callscope.analysis.diagnosis import Diagnosis
 from callscope.analysis.diagnostics import EventRow
+from callscope.analysis.findings import Finding
 from callscope.analysis.issues import Issue, issues_of
-from callscope.analysis.meetings import SILENCE, Meeting, Span, life, meetings, reported_end, silences_between
+from callscope.analysis.meetings import SILENCE, Meeting, Span, life, meetings, reported_end, silences_between, stretches_of
+from callscope.analysis.merging import Body
 from callscope.analysis.rows import Catalog, DataWarning
 from callscope.analysis.rows import instants as instants_of
 from callscope.analysis.rules import Override
@@ -24,7 +26,9 @@ from callscope.storage.keys import key_of
 class Examination:
     """Of one call. Each step leaves what the next ones need; none of them writes."""
 
+    records: dict[str, list[Body]]
     catalog: Catalog
+    measured: list[Finding]
     figures: dict[int, Figures]
     meetings: list[Meeting]
     warnings: list[DataWarning]
@@ -47,16 +51,16 @@ class Examination:
     async def _read(self, changed: Collection[int]) -> None:
         """What was told, folded into the catalog, and the call's span. ``changed`` are the series that have new samples."""
         self.settings = await self.tables.settings()
-        records, self.received_at = await self.tables.records()
+        self.records, self.received_at = await self.tables.records()
         self.event_span = await self.tables.event_span()
         self.figures = await self.tables.series_figures(changed)
         self.heard = [(figure["started_at"], figure["ended_at"]) for figure in self.figures.values()]
         instants = [instant for instant in self.event_span if instant is not None]
         instants += [instant for span in self.heard for instant in span]
         # In a thread, so that the server goes on answering meanwhile.
-        self.catalog = await asyncio.to_thread(build, records, key_of, instants, self.received_at)
-        instants += _instants(self.catalog)
-        self.heard += [(instant, instant) for instant in instants]
+        self.catalog = await asyncio.to_thread(build, self.records, key_of, instants, self.received_at)
+        instants += instants_in(self.catalog)
+        self.heard = stretches_of([*self.heard, *((instant, instant) for instant in instants)])
         self.started_at = min(instants, default=self.received_at)
         self.last_active_at = max(instants, default=self.received_at)
 
@@ -91,7 +95,7 @@ class Examination:
         """Reads the samples of the call, some subjects at a time, and finds its issues."""
         heard_until = milliseconds(self.last_active_at)
         diagnosis = await asyncio.to_thread(Diagnosis, self.catalog, events, key_of, overrides, heard_until=heard_until)
-        extents = _extents(self.figures)
+        extents = extents_of(self.figures)
         scores: set[int] = set()
         in_parts: set[int] = set()
         for batch in diagnosis.batches(extents):
@@ -108,10 +112,15 @@ class Examination:
                 await self._keep(changed, are_parts=False)
                 self.figures |= figures
         self.figures |= await self._figures(in_parts)
-        extents |= _extents({key: self.figures[key] for key in scores if key in self.figures})
+        extents |= extents_of({key: self.figures[key] for key in scores if key in self.figures})
+        await self._conclude(diagnosis, extents)
+
+    async def _conclude(self, diagnosis: Diagnosis, extents: Mapping[int, Extent]) -> None:
+        """From what was found in samples and told to the call's issues."""
+        self.measured = diagnosis.measured
         lasted = {key: (one.first_at, one.last_at) for key, one in extents.items()}
         found = await asyncio.to_thread(diagnosis.findings, lasted)
-        self.issues = issues_of(found, self.catalog, key_of)
+        self.issues = await asyncio.to_thread(issues_of, found, self.catalog, key_of)
         ends = {meeting.number: meeting.live_until for meeting in self.meetings}
         for issue in self.issues:
             issue.open_until = ends.get(issue.meeting_number or 0, self.live_until)
@@ -124,14 +133,14 @@ class Examination:
         return {key: self.figures[key] for key in series_keys if key in self.figures}
 
 
-def _extents(figures: Mapping[int, Figures]) -> dict[int, Extent]:
+def extents_of(figures: Mapping[int, Figures]) -> dict[int, Extent]:
     return {
         key: Extent(one["sample_count"], milliseconds(one["started_at"]), milliseconds(one["ended_at"]))
         for key, one in figures.items()
     }
 
 
-def _instants(catalog: Catalog) -> list[datetime]:
+def instants_in(catalog: Catalog) -> list[datetime]:
     """Every instant that the catalog tells of."""
     found = [value for value in catalog.call.values() if isinstance(value, datetime)]
     for table in (catalog.connections, catalog.streams, catalog.subscribers):

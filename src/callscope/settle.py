@@ -5,11 +5,12 @@ Safe in several processes at once: a call is settled by whoever takes its lock, 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import asyncpg
 
+from callscope.followed import FollowedCalls
 from callscope.settlement import Settlement
 from callscope.storage.derived import PENDING_CALLS, TRY_LOCK, DerivedTables
 from callscope.storage.pool import connect
@@ -17,6 +18,8 @@ from callscope.storage.pool import connect
 log = logging.getLogger(__name__)
 
 BATCH = 100
+Call = tuple[int, int]
+Settle = Callable[[asyncpg.Connection, int, int], Awaitable[bool]]
 LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -34,15 +37,16 @@ async def settle_pending(
     project_id: int | None = None,
     call_keys: Sequence[int] | None = None,
     settled: Callable[[], object] = lambda: None,
+    settle: Settle | None = None,
 ) -> int:
     """Settle every call that is marked as changed, or those of a project, or some of them; returns how many.
 
-    ``settled`` is called after each.
+    ``settled`` is called after each; ``settle`` is another way than ``settle_call``.
 
     A call that cannot be settled stays marked and keeps no other from it; its error is raised in the end.
     """
     count = 0
-    failures: dict[tuple[int, int], Exception] = {}
+    failures: dict[Call, Exception] = {}
     while True:
         rows = await connection.fetch(PENDING_CALLS, project_id, BATCH + len(failures), call_keys)
         pending = [tuple(row) for row in rows]
@@ -51,7 +55,7 @@ async def settle_pending(
             if call in failures:
                 continue
             try:
-                done += await settle_call(connection, *call)
+                done += await (settle_call if settle is None else settle)(connection, *call)
             except Exception as error:
                 if connection.is_closed():
                     raise
@@ -96,8 +100,10 @@ class Settler:
             try:
                 connection = await connect(self._database_url)
                 try:
+                    followed = FollowedCalls(connection)
                     while True:
-                        await settle_pending(connection)
+                        await settle_pending(connection, settle=followed.settle)
+                        await followed.rest()
                         await self._wait()
                 finally:
                     await connection.close(timeout=1)

@@ -15,15 +15,16 @@ from callscope.analysis.issues import burden, counts_by_participant
 from callscope.analysis.meetings import Meeting
 from callscope.analysis.ratings import call_rating, ratings
 from callscope.analysis.report import report_rows
-from callscope.analysis.rows import columns
+from callscope.analysis.rows import Participant, columns
 from callscope.analysis.statistics import Stretch, statistics
 from callscope.analysis.tracks import Track
 from callscope.examination import Examination
+from callscope.storage.changes import Changes
 from callscope.storage.derived import Figures
-from callscope.storage.rollups import Change
 from callscope.vocabulary import MediaMode, Metric, Platform, TelemetryKind
 
 ErrorEvent = tuple[int | None, datetime]
+Row = dict[str, Any]
 
 PARTICIPANT, MEETING = "participant", "meeting"
 EVERYONE = ("call", None)
@@ -39,12 +40,14 @@ TOLD_BY = {
 class Settlement(Examination):
     """Of one call. Each step leaves what the next ones need."""
 
-    errors: list[ErrorEvent]
+    errors: dict[int, ErrorEvent]
+    revision: int
 
-    async def derive(self, changes: Sequence[Change]) -> None:
-        """``changes`` tell which series have new samples."""
-        await self.tables.roll_up(changes)
-        await self._read({key for change in changes for key in change.series_keys})
+    async def derive(self, changes: Changes) -> None:
+        """All of it anew; of ``changes``, the series that have new samples count."""
+        await self.tables.roll_up(changes.samples)
+        await self._read(changes.series_keys)
+        self.sampling_seconds = sampling_seconds(self.figures.values())
         await self._meet()
         await self._store_catalog()
         events = await self.tables.diagnostic_events()
@@ -75,17 +78,22 @@ class Settlement(Examination):
         await self.tables.store_sketches(self.catalog.series, self.figures)
         await self.tables.store("issue", [columns(issue) for issue in self.issues])
 
-    def _rate(self, events: list[EventRow]) -> None:
-        rated = ratings(events)
-        self.rating = call_rating(rated.values())
-        failed, every = counts_by_participant(self.issues)
-        errors = Counter(key for key, _ in self.errors)
-        self.scores = scores = self._scores()
-        for key, participant in self.catalog.participants.items():
-            participant.error_count = failed[key] + errors[key]
-            participant.issue_count = every[key]
-            participant.rating = rated[key].value if key in rated else None
-            participant.mean_opinion_score = scores.get((PARTICIPANT, key))
+    def _rate(self, events: Iterable[EventRow]) -> None:
+        self.rated = ratings(events)
+        self.rating = call_rating(self.rated.values())
+        self.failed, self.every = counts_by_participant(self.issues)
+        self.scores = self._scores()
+        self._count(self.catalog.participants.values())
+
+    def _count(self, participants: Iterable[Participant]) -> None:
+        """What of issues, errors and ratings is each participant's."""
+        errors = Counter(key for key, _ in self.errors.values())
+        for participant in participants:
+            key = participant.participant_key
+            participant.error_count = self.failed[key] + errors[key]
+            participant.issue_count = self.every[key]
+            participant.rating = self.rated[key].value if key in self.rated else None
+            participant.mean_opinion_score = self.scores.get((PARTICIPANT, key))
 
     def _scores(self) -> dict[tuple[str, int | None], float]:
         """The mean of all scores of received audio: of each participant, of each meeting, and of all."""
@@ -99,9 +107,24 @@ class Settlement(Examination):
         return {whose: fsum(total for total, _ in scores) / sum(count for _, count in scores) for whose, scores in told.items()}
 
     async def _store_figures(self) -> None:
-        tables = self.tables
-        await tables.store("participant", [columns(row) for row in self.catalog.participants.values()])
+        await self.tables.store("participant", [columns(row) for row in self.catalog.participants.values()])
+        self._weigh()
+        call, held = await self._store_stretches()
+        rows = await asyncio.to_thread(report_rows, self.catalog, self.issues, self.warnings, call, held)
+        await self.tables.store("report", rows)
+
+    def _weigh(self) -> None:
+        """The burden of issues on the call and on each meeting."""
+        self.burdens: dict[int | None, Row] = {None: burden(self.issues)}
+        for meeting in self.meetings:
+            self.burdens[meeting.number] = burden(issue for issue in self.issues if issue.meeting_number == meeting.number)
+
+    async def _store_stretches(self, *, is_provisional: bool = False) -> tuple[Row, list[Row]]:
+        """Write the rows of the call and of its meetings."""
+        self.revision = await self.tables.revision() + 1
         shared = {"missing": self._missing(), "derived_at": datetime.now(UTC)}
+        ended_at = max((meeting.ended_at for meeting in self.meetings), default=self.last_active_at)
+        whole, each = await asyncio.to_thread(self._counted, ended_at)
         held = [
             {
                 **meeting.columns(),
@@ -109,13 +132,12 @@ class Settlement(Examination):
                 "duration_seconds": (meeting.ended_at - meeting.started_at).total_seconds(),
                 "last_telemetry_at": min(self.last_active_at, meeting.ended_at),
                 "mean_opinion_score": self.scores.get((MEETING, meeting.number)),
-                **burden(issue for issue in self.issues if issue.meeting_number == meeting.number),
-                **self._statistics(self._of_meeting(meeting)),
+                **self.burdens[meeting.number],
+                **each[meeting.number],
             }
             for meeting in self.meetings
         ]
-        await tables.store("meeting", held)
-        ended_at = max((meeting.ended_at for meeting in self.meetings), default=self.last_active_at)
+        await self.tables.store("meeting", held)
         told = self.catalog.call
         call = {
             "call_id": told["callId"],
@@ -128,20 +150,25 @@ class Settlement(Examination):
             "duration_seconds": (ended_at - self.started_at).total_seconds(),
             "last_active_at": self.last_active_at,
             "received_at": self.received_at,
-            "sampling_seconds": _sampling_seconds(self.figures.values()),
+            "sampling_seconds": self.sampling_seconds,
             "last_telemetry_at": self.last_active_at,
-            "revision": await tables.revision() + 1,
+            "revision": self.revision,
+            "is_provisional": is_provisional,
             "mean_opinion_score": self.scores.get(EVERYONE),
-            **burden(self.issues),
+            **self.burdens[None],
             "rating_count": self.rating.count,
             "rating_average": self.rating.average,
             "rating_lowest": self.rating.lowest,
             **shared,
-            **self._statistics(self._whole(ended_at)),
+            **whole,
         }
-        rows = await asyncio.to_thread(report_rows, self.catalog, self.issues, self.warnings, call, held)
-        await tables.store("report", rows)
-        await tables.store("call", [call])
+        await self.tables.store("call", [call])
+        return call, held
+
+    def _counted(self, ended_at: datetime) -> tuple[Row, dict[int, Row]]:
+        """Statistics of the call, and of each meeting by its number."""
+        each = {meeting.number: self._statistics(self._of_meeting(meeting)) for meeting in self.meetings}
+        return self._statistics(self._whole(ended_at)), each
 
     def _missing(self) -> list[TelemetryKind]:
         missing = [kind for kind, record in TOLD_BY.items() if record not in self.catalog.told]
@@ -174,13 +201,13 @@ class Settlement(Examination):
             [row for row in self.catalog.streams.values() if row.meeting_number == number],
             [row for row in self.catalog.subscribers.values() if row.meeting_number == number],
             meeting.ended_at,
-            sum(meeting.started_at <= at <= meeting.ended_at for _, at in self.errors),
+            sum(meeting.started_at <= at <= meeting.ended_at for _, at in self.errors.values()),
             sum(issue.is_problem and issue.meeting_number == number for issue in self.issues),
             "subscriber" in self.catalog.told,
         )
 
 
-def _sampling_seconds(figures: Iterable[Mapping[str, Any]]) -> float | None:
+def sampling_seconds(figures: Iterable[Mapping[str, Any]]) -> float | None:
     """The shortest mean interval between samples of any series, s."""
     intervals = [
         (figure["ended_at"] - figure["started_at"]).total_seconds() / (figure["sample_count"] - 1)

@@ -5,9 +5,10 @@ from uuid import uuid4
 
 import pytest
 
+from callscope.storage.changes import Change
 from callscope.storage.derived import KEYS, PENDING_CALLS, DerivedTables
 from callscope.storage.keys import key_of
-from callscope.storage.rollups import FIGURES, Change
+from callscope.storage.rollups import FIGURES
 from callscope.telemetry import (
     CallRecord,
     ConnectionRecord,
@@ -127,14 +128,15 @@ class TestChanges:
     async def test_are_taken_once(self, inspector, tables):
         await inspector.tell([samples(1), samples(1, stream_id="t")], settled=False)
         await inspector.tell([samples(2)], settled=False)
-        (taken,) = await tables.take_changes()
+        (taken,) = (await tables.take_changes()).samples
         assert len(taken.series_keys) == 2
         assert (taken.samples_from, taken.samples_to) == (NOON, NOON)
         assert await tables.take_changes() is None
 
     async def test_may_concern_no_series(self, inspector, tables):
         await inspector.tell([event()], settled=False)
-        assert await tables.take_changes() == []
+        taken = await tables.take_changes()
+        assert (taken.samples, taken.events) == ([], (NOON, NOON))
 
     async def test_wait_in_the_order_in_which_they_came(self, inspector):
         for call in "cabac":
@@ -176,7 +178,7 @@ class TestEvents:
         told = [event(f"{c}{s}", category=c, severity=s, participant_id="p") for c in EventCategory for s in Severity]
         await inspector.tell(told, settled=False)
         found = await tables.error_events()
-        assert set(found) == {(key_of("participant", "p"), NOON)}
+        assert set(found.values()) == {(key_of("participant", "p"), NOON)}
         assert len(found) == 2 * (len(EventCategory) - 3)
 
     async def owners(self, inspector):
@@ -229,8 +231,8 @@ class TestSeries:
     async def test_figures(self, inspector, tables):
         await inspector.tell([samples(*range(1, 22))], settled=False)
         changes = await tables.take_changes()
-        await tables.roll_up(changes)
-        (found,) = (await tables.series_figures(changes[0].series_keys)).values()
+        await tables.roll_up(changes.samples)
+        (found,) = (await tables.series_figures(changes.series_keys)).values()
         assert {name: found[name] for name in FIGURES} == {
             "started_at": NOON,
             "ended_at": NOON + timedelta(seconds=20),

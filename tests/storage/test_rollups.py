@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from callscope.storage.rollups import Change, joined
 from callscope.telemetry import SamplesRecord
 from callscope.vocabulary import Direction, Media, Metric
 
@@ -30,10 +29,6 @@ def samples(points, who="p", metric=Metric.BITRATE):
     )
 
 
-def change(keys, start, end):
-    return Change(frozenset(keys), NOON + timedelta(seconds=start), NOON + timedelta(seconds=end))
-
-
 async def test_are_what_the_samples_come_to_after_any_pieces_and_corrections(inspector):
     random = Random(4)
     points = [(second * 7.3, random.uniform(-5, 100)) for second in range(200)]
@@ -53,9 +48,3 @@ async def test_only_the_minutes_that_changed_are_written(inspector):
     await inspector.tell([samples([(302, 9.0)])])
     after = {row["at"]: row["xmin"] for row in await inspector.connection.fetch("select at, xmin::text from live.metric_rollup")}
     assert {at for at in after if after[at] != before[at]} == {NOON + timedelta(minutes=5)}
-
-
-def test_changes_that_share_minutes_are_one():
-    told = [change("a", 0, 50), change("b", 90, 100), change("c", 600, 700), change("d", 650, 660)]
-    assert joined(reversed(told)) == [change("ab", 0, 100), change("cd", 600, 700)]
-    assert joined([]) == []

@@ -6,11 +6,11 @@ made for it, with no details. A connection that is proved only by media on it co
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from callscope.analysis.merging import Body, merged
-from callscope.analysis.rows import Catalog, Connection, DataWarning, MetricSeries, Participant, Stream, Subscriber
+from callscope.analysis.rows import NEVER, Catalog, Connection, DataWarning, MetricSeries, Participant, Stream, Subscriber
 from callscope.vocabulary import Direction, EndpointKind, Metric, Outcome, StreamSource
 
 Key = Callable[..., int]
@@ -27,9 +27,6 @@ TOTALS_FIELDS = {
     "freezeSeconds": "freeze_seconds",
     "roundTripTimeMs": "round_trip_time_ms",
 }
-
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def build(records: Mapping[str, list[Body]], key: Key, heard_at: Iterable[datetime], received_at: datetime) -> Catalog:
@@ -59,7 +56,7 @@ class _Builder:
         self.connections_of: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
         self.own_connections: dict[int, list[Connection]] = defaultdict(list)
         self.totals = {owner: self._totals_by(owner) for owner in ("streamId", "subscriberId")}
-        self.fallback = min([*heard_at, *self._instants()], default=received_at)
+        self.catalog.fallback = self.fallback = min([*heard_at, *self._instants()], default=received_at)
 
     def _instants(self) -> Iterable[datetime]:
         subjects = (self.connections, self.streams, self.subscribers)
@@ -325,7 +322,7 @@ def _has_instant(body: Body) -> bool:
 
 
 def _read_at(totals: Body) -> datetime:
-    return datetime.fromisoformat(totals["at"]) if "at" in totals else _NEVER
+    return datetime.fromisoformat(totals["at"]) if "at" in totals else NEVER
 
 
 def _first_instant(body: Body, default: datetime) -> datetime:

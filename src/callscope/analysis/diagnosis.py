@@ -145,6 +145,11 @@ class Diagnosis:
             self._measured += found
             self._unfinished = []
 
+    @property
+    def measured(self) -> list[Finding]:
+        """What samples show, before anything is joined or attributed."""
+        return self._measured
+
     def findings(self, lasted: Mapping[int, tuple[float, float]]) -> list[Finding]:
         """All that was found, in order of time; ``lasted`` tells the first and last time of each series, by its key, in ms."""
         found = merged([*self._told, *self._measured])

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -95,15 +96,20 @@ def reported_end(connection: Connection, call_ended_at: datetime | None) -> date
     return call_ended_at if connection.connected_at is not None and connection.connected_at <= call_ended_at else None
 
 
+def stretches_of(heard: Iterable[Span]) -> list[Span]:
+    """From when to when something was heard without a silence, in order."""
+    found: list[Span] = []
+    for start, end in sorted(heard):
+        if found and start - found[-1][1] < SILENCE:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found
+
+
 def silences_between(heard: Iterable[Span]) -> list[Span]:
     """Where nothing was heard for the time of silence or longer, in order: from the last thing before it to the next one."""
-    found: list[Span] = []
-    until: datetime | None = None
-    for start, end in sorted(heard):
-        if until is not None and start - until >= SILENCE:
-            found.append((until, start))
-        until = end if until is None else max(until, end)
-    return found
+    return [(end, start) for (_, end), (start, _) in pairwise(stretches_of(heard))]
 
 
 def life(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
@@ -17,6 +17,7 @@ def instants(row: Any) -> list[datetime]:
     return [value for value in _columns_of(type(row))[1](row) if isinstance(value, datetime)]
 
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 Values = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]
 _known: dict[type[Any], Values] = {}
 
@@ -158,3 +159,5 @@ class Catalog:
     warnings: dict[int, DataWarning] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     """The kinds of record that sources delivered."""
+    fallback: datetime = NEVER
+    """What stands in for the instant of a subject that has none."""

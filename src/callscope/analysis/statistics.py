@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from callscope.analysis.rows import Attempt, Connection, Participant, Stream, Subscriber
 from callscope.vocabulary import CallType, EndpointKind, Outcome
 
 Interval = tuple[datetime, datetime]
+INSTANT = 1e-6
+"""Seconds: the shortest time between two instants."""
 
 
 @dataclass(slots=True)
@@ -119,13 +121,15 @@ def call_type(stretch: Stretch, published: Sequence[Stream], subscribed: Sequenc
 
 def most_at_once(intervals: Iterable[Interval]) -> int:
     """The greatest number of intervals that overlap; one that ends when another starts does not overlap it."""
+    spans = [(start.timestamp(), end.timestamp()) for start, end in intervals]
+    starts = sorted(start for start, _ in spans)
     # What began and ended at once was there for an instant.
-    lasting = ((start, max(end, start + timedelta.resolution)) for start, end in intervals)
-    steps = sorted((instant, change) for start, end in lasting for instant, change in ((start, 1), (end, -1)))
-    most = current = 0
-    for _, change in steps:
-        current += change
-        most = max(most, current)
+    ends = sorted(max(end, start + INSTANT) for start, end in spans)
+    most = over = 0
+    for begun, start in enumerate(starts, 1):
+        while ends[over] <= start:
+            over += 1
+        most = max(most, begun - over)
     return most
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -15,15 +15,16 @@ from callscope.analysis.merging import Body
 from callscope.analysis.rows import MetricSeries, columns
 from callscope.analysis.tracks import Track
 from callscope.analysis.windows import WHOLE, Window
-from callscope.storage.rollups import FIGURES, Change, Rollups, joined
+from callscope.storage.changes import TAKE, Change, Changes, joined
+from callscope.storage.rollups import FIGURES, Rollups
 from callscope.storage.sketches import SKETCH_ABOVE, Group, Sketches, extent, group_of, large_groups
-from callscope.telemetry import EPOCH, from_milliseconds
+from callscope.telemetry import from_milliseconds
 from callscope.vocabulary import Platform
 
 Figures = Mapping[str, Any]
 """A series in figures: see ``FIGURES``."""
-_FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
-"""Later than any telemetry."""
+Span = tuple[datetime | None, datetime | None]
+ALWAYS: Span = (None, None)
 
 KEYS = {
     "call": (),
@@ -44,10 +45,8 @@ where (project_id = $1 or $1 is null) and (call_key = any($3::bigint[]) or $3 is
 group by project_id, call_key order by min(change_id) limit $2
 """
 TRY_LOCK = "select pg_try_advisory_xact_lock($1)"
-TAKE_CHANGES = """
-delete from live.call_change where project_id = $1 and call_key = $2 returning series_keys, samples_from, samples_to
-"""
 RECORDS = "select kind, body::text, received_at from live.record where project_id = $1 and call_key = $2"
+NEW_RECORDS = f"{RECORDS} and record_key = any($3::bigint[])"
 SETTINGS = "select meeting_idle_minutes, large_meeting_subscribers from callscope.project where project_id = $1"
 EVENT_SPAN = "select min(at) as first, max(at) as last from live.event where project_id = $1 and call_key = $2"
 # So dense that no silence hides between the first and the last event of one.
@@ -55,15 +54,16 @@ EVENT_SPANS = """
 select min(at) as first, max(at) as last from live.event where project_id = $1 and call_key = $2
 group by date_bin('10 minutes', at, 'epoch')
 """
-ERROR_EVENTS = """
-select participant_key, at from live.event
-where project_id = $1 and call_key = $2 and severity in ('ERROR', 'CRITICAL')
+_WITHIN = "and at between coalesce($3::timestamptz, '-infinity') and coalesce($4::timestamptz, 'infinity')"
+ERROR_EVENTS = f"""
+select event_key, participant_key, at from live.event
+where project_id = $1 and call_key = $2 {_WITHIN} and severity in ('ERROR', 'CRITICAL')
     and category not in ('CONNECTION', 'STREAM', 'SUBSCRIBER')
 """
 # Until a call's rows are analyzed, PostgreSQL takes them for few, and would look through all of them for each event.
-WITHOUT_NESTED_LOOPS = "set local enable_nestloop = off"
+WITHOUT_NESTED_LOOPS, WITH_NESTED_LOOPS = "set local enable_nestloop = off", "set local enable_nestloop = on"
 # An event that names only its connection or stream belongs to that one's participant, as far as is known by now.
-PLACE_EVENTS = """
+PLACE_EVENTS = f"""
 update live.event set participant_key = placed.participant_key
 from (
     select told.at, told.event_key, coalesce(connection.participant_key, stream.participant_key) as participant_key
@@ -72,7 +72,7 @@ from (
         and connection.connection_key = told.connection_key
     left join live.stream on stream.project_id = told.project_id and stream.call_key = told.call_key
         and stream.stream_key = told.stream_key
-    where told.project_id = $1 and told.call_key = $2 and not told.tells_participant
+    where told.project_id = $1 and told.call_key = $2 {_WITHIN} and not told.tells_participant
 ) placed
 where event.project_id = $1 and event.call_key = $2 and event.at = placed.at and event.event_key = placed.event_key
     and event.participant_key is distinct from placed.participant_key
@@ -80,10 +80,11 @@ where event.project_id = $1 and event.call_key = $2 and event.at = placed.at and
 KNOWN_SERIES = "select * from live.metric_series where project_id = $1 and call_key = $2"
 FORGET_SERIES = "delete from live.metric_series where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])"
 # Events that diagnosis looks at; their names are compared in lower case.
-DIAGNOSTIC_EVENTS = """
+DIAGNOSTIC_EVENTS = f"""
 select event_key, (date_part('epoch', at) * 1000)::float8 as at, name, category, severity, payload::text, participant_key,
     connection_key, stream_key, outcome, message
-from live.event where project_id = $1 and call_key = $2 and (category = any($3::text[]) or lower(name) = any($4::text[]))
+from live.event where project_id = $1 and call_key = $2 {_WITHIN}
+    and (category = any($5::text[]) or lower(name) = any($6::text[]))
 order by at, event_key
 """
 SAMPLES = """
@@ -132,12 +133,10 @@ class DerivedTables:
         rows = await self._read(SIZE)
         return (Platform[rows[0]["platform"]], rows[0]["sample_count"]) if rows else None
 
-    async def take_changes(self) -> list[Change] | None:
-        """The series that have new samples, and since when; None where nothing at all changed."""
-        rows = await self.connection.fetch(TAKE_CHANGES, *self.call)
-        # Changes that were marked before they told when they are.
-        spans = ((row["series_keys"], row["samples_from"] or EPOCH, row["samples_to"] or _FOREVER) for row in rows)
-        return joined(Change(frozenset(keys), *span) for keys, *span in spans if keys) if rows else None
+    async def take_changes(self) -> Changes | None:
+        """What changed since the last time; None where nothing did."""
+        rows = await self.connection.fetch(TAKE, *self.call)
+        return Changes.of(rows) if rows else None
 
     async def roll_up(self, changes: Sequence[Change]) -> None:
         """Bring the rollups of series up to date, of which their figures are made."""
@@ -147,6 +146,11 @@ class DerivedTables:
     async def records(self) -> tuple[dict[str, list[Body]], datetime]:
         """What was told, by kind, and when the first of it arrived."""
         return await asyncio.to_thread(_parsed, await self._read(RECORDS))
+
+    async def new_records(self, record_keys: Collection[int]) -> list[tuple[str, Body]]:
+        """Kinds and bodies of some records."""
+        rows = await self._read(NEW_RECORDS, sorted(record_keys)) if record_keys else []
+        return [(row["kind"], orjson.loads(row["body"])) for row in rows]
 
     async def settings(self) -> asyncpg.Record:
         return await self.connection.fetchrow(SETTINGS, self.call[0])
@@ -160,13 +164,16 @@ class DerivedTables:
         rows = await self._read(EVENT_SPANS)
         return [(row["first"], row["last"]) for row in rows]
 
-    async def error_events(self) -> list[tuple[int | None, datetime]]:
-        rows = await self.connection.fetch(ERROR_EVENTS, *self.call)
-        return [(row["participant_key"], row["at"]) for row in rows]
+    async def error_events(self, within: Span = ALWAYS) -> dict[int, tuple[int | None, datetime]]:
+        """Whose they are and when, by key."""
+        rows = await self.connection.fetch(ERROR_EVENTS, *self.call, *within)
+        return {row["event_key"]: (row["participant_key"], row["at"]) for row in rows}
 
-    async def place_events(self) -> None:
+    async def place_events(self, within: Span = ALWAYS) -> None:
+        """Find the participants of events that name only a connection or a stream."""
         await self.connection.execute(WITHOUT_NESTED_LOOPS)
-        await self.connection.execute(PLACE_EVENTS, *self.call)
+        await self.connection.execute(PLACE_EVENTS, *self.call, *within)
+        await self.connection.execute(WITH_NESTED_LOOPS)
 
     async def series_figures(self, changed: Iterable[int]) -> dict[int, Figures]:
         """Figures of all series: of the changed ones from their samples, of the others as they stand."""
@@ -182,16 +189,23 @@ class DerivedTables:
         if gone:
             await self.connection.execute(FORGET_SERIES, *self.call, sorted(gone))
             await self._forget_samples(gone)
+        await self.store_some_series(rows, figures)
+
+    async def store_some_series(self, series: Mapping[int, MetricSeries], figures: Mapping[int, Figures]) -> None:
+        """Write those of some series, all of which have figures, that are not as they are stored."""
+        known = self._known_series
         written = []
-        for key, row in rows.items():
+        for key, row in series.items():
             told, stored = columns(row), known.get(key)
             if stored is None or figures[key] is not stored or any(stored[name] != value for name, value in told.items()):
                 written.append(told | {name: figures[key][name] for name in FIGURES})
-        await self._write("metric_series", written)
+        await self.write("metric_series", written)
+        known.update((row["series_key"], row) for row in written)
 
     async def store_sketches(self, series: Mapping[int, MetricSeries], figures: Mapping[int, Figures]) -> None:
         """Bring the sketches of large groups of series up to date, once the series are stored."""
         if max(len(figures), len(self._known_series)) <= SKETCH_ABOVE:
+            self._rolled, self._forgotten = [], set()
             return
         known = await self._sketches.known()
         groups: dict[int, Group] = {key: group_of(row) for key, row in series.items() if key in figures}
@@ -202,10 +216,19 @@ class DerivedTables:
             span = extent(figures[key] for key, own in groups.items() if own == group)
             if span is not None:
                 await self._sketches.renew([group], *span)
+        self._forgotten = set()
+        await self._renew_sketches(series, known - renewed)
+
+    async def renew_sketches(self, series: Mapping[int, MetricSeries]) -> None:
+        """Bring those up to date that there are."""
+        await self._renew_sketches(series, await self._sketches.known())
+
+    async def _renew_sketches(self, series: Mapping[int, MetricSeries], known: set[Group]) -> None:
         for change in joined(self._rolled):
-            changed = (known - renewed) & {groups[key] for key in change.series_keys if key in groups}
+            changed = known & {group_of(series[key]) for key in change.series_keys if key in series}
             if changed:
                 await self._sketches.renew(changed, change.samples_from, change.samples_to)
+        self._rolled = []
 
     def _stored_group(self, series_key: int) -> Group:
         stored = self._known_series[series_key]
@@ -227,8 +250,9 @@ class DerivedTables:
         """Figures of series from their samples."""
         return await self._rollups.figures(sorted(series_keys))
 
-    async def diagnostic_events(self) -> list[EventRow]:
-        rows = await self._read(DIAGNOSTIC_EVENTS, sorted(EVENT_CATEGORIES), sorted(EVENT_NAMES))
+    async def diagnostic_events(self, within: Span = ALWAYS) -> list[EventRow]:
+        """In order of time."""
+        rows = await self._read(DIAGNOSTIC_EVENTS, *within, sorted(EVENT_CATEGORIES), sorted(EVENT_NAMES))
         return [EventRow(**{**row, "payload": row["payload"] and orjson.loads(row["payload"])}) for row in rows]
 
     async def samples(self, series_keys: Sequence[int], window: Window = WHOLE) -> dict[int, tuple[list[float], list[float]]]:
@@ -272,9 +296,16 @@ class DerivedTables:
                 *self.call,
                 text,
             )
-        await self._write(table, rows)
+        await self.write(table, rows)
 
-    async def _write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    async def remove(self, table: str, keys: Iterable[int]) -> None:
+        """Delete rows of a table that has one key beside the call's."""
+        (name,) = KEYS[table]
+        sql = f"delete from live.{table} where project_id = $1 and call_key = $2 and {name} = any($3::bigint[])"
+        await self.connection.execute(sql, *self.call, sorted(keys))
+
+    async def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write some of the call's rows of a table; those that are the same already are not."""
         if not rows:
             return
         keys = ("project_id", "call_key", *KEYS[table])

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from io import BytesIO
-from math import inf
 from operator import itemgetter
 from typing import Any
 
@@ -26,6 +25,8 @@ from callscope.telemetry import EventRecord, SamplesRecord, Telemetry, from_mill
 FLUSH_SAMPLES = 50_000
 FLUSH_ROWS = 5_000
 FLUSH_BYTES = 16 * 2**20
+NOTED_RECORDS = 10_000
+"""New records of a call that a change tells of."""
 SAMPLE_TABLES = ("metric_sample", "metric_rollup")
 """Those that have rows for the time of a sample: settling rolls up what is written here."""
 SAMPLE_COLUMNS = ["project_id", "call_key", "series_key", "at", "value"]
@@ -42,6 +43,7 @@ insert into live.record (project_id, call_key, record_key, kind, body)
 select $1, told.call_key, told.record_key, told.kind, told.body
 from unnest($2::bigint[], $3::bigint[], $4::text[], $5::jsonb[]) as told(call_key, record_key, kind, body)
 on conflict do nothing
+returning call_key, record_key
 """
 INSERT_EVENTS = """
 insert into live.event
@@ -59,10 +61,12 @@ select project_id, call_key, series_key, at, max(value) from pg_temp.staged_samp
 on conflict (project_id, call_key, series_key, at) do update set value = excluded.value where excluded.value > stored.value
 """
 MARK_CHANGED = """
-insert into live.call_change (project_id, call_key, series_keys, samples_from, samples_to)
-select $1, changed.call_key, changed.series_keys, changed.samples_from, changed.samples_to
+insert into live.call_change
+    (project_id, call_key, series_keys, samples_from, samples_to, events_from, events_to, record_keys)
+select $1, call_key, series_keys, samples_from, samples_to, events_from, events_to, record_keys
 from jsonb_to_recordset($2::jsonb) as changed(
-    call_key bigint, series_keys bigint[], samples_from timestamptz, samples_to timestamptz
+    call_key bigint, series_keys bigint[], samples_from timestamptz, samples_to timestamptz, events_from timestamptz,
+    events_to timestamptz, record_keys bigint[]
 )
 """
 
@@ -81,7 +85,8 @@ class Ledger:
         self.project_id = project_id
         self.patience = patience
         self.changed: dict[str, set[int]] = defaultdict(set)
-        self._spans: dict[str, tuple[float, float]] = {}
+        self._spans: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+        self._new_records: dict[int, list[int]] = defaultdict(list)
         self.accepted = 0
         self._weeks: dict[str, set[datetime]] = defaultdict(set)
         self._records: dict[tuple[int, int], tuple[str, bytes]] = {}
@@ -99,10 +104,11 @@ class Ledger:
         changed = self.changed[telemetry.call_id]
         if isinstance(telemetry, SamplesRecord):
             changed.add(self._add_samples(call_key, telemetry))
-            start, end = self._spans.get(telemetry.call_id, (inf, -inf))
-            self._spans[telemetry.call_id] = min(start, *telemetry.times), max(end, *telemetry.times)
+            times = telemetry.times
+            self._span("samples", telemetry.call_id, from_milliseconds(min(times)), from_milliseconds(max(times)))
         elif isinstance(telemetry, EventRecord):
             self._add_event(call_key, telemetry)
+            self._span("events", telemetry.call_id, telemetry.at, telemetry.at)
         else:
             body = telemetry.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"call_id", "type"})
             if not body.get("version"):
@@ -114,18 +120,26 @@ class Ledger:
 
     async def finish(self) -> None:
         await self._flush()
-        changes = [
-            {"call_key": key_of(call_id), "series_keys": sorted(keys), **self._samples_of(call_id)}
-            for call_id, keys in self.changed.items()
-        ]
+        changes = [self._change(call_id, keys) for call_id, keys in self.changed.items()]
         if changes:
             with answering(self.connection, self.patience):
                 await self.connection.execute(MARK_CHANGED, self.project_id, _text(changes))
 
-    def _samples_of(self, call_id: str) -> dict[str, datetime]:
-        """From when to when the samples of a call are."""
-        span = map(from_milliseconds, self._spans.get(call_id, ()))
-        return dict(zip(("samples_from", "samples_to"), span, strict=False))
+    def _span(self, what: str, call_id: str, start: datetime, end: datetime) -> None:
+        known = self._spans.get((what, call_id), (start, end))
+        self._spans[what, call_id] = min(start, known[0]), max(end, known[1])
+
+    def _change(self, call_id: str, series_keys: set[int]) -> dict[str, Any]:
+        """Columns of the table call_change."""
+        call_key = key_of(call_id)
+        new = self._new_records[call_key]
+        change = {"call_key": call_key, "series_keys": sorted(series_keys)}
+        # Whoever settles so many looks at all records.
+        change |= {"record_keys": new if len(new) <= NOTED_RECORDS else None}
+        for what in ("samples", "events"):
+            start, end = self._spans.get((what, call_id), (None, None))
+            change |= {f"{what}_from": start, f"{what}_to": end}
+        return change
 
     def _tell(self, call_key: int, kind: str, body: dict[str, Any], record_key: int | None = None) -> None:
         """``record_key`` is for a record that says what other rows know only by their key: it is found by that one."""
@@ -197,7 +211,9 @@ class Ledger:
         if self._records:
             keys, values = zip(*sorted(self._records.items()), strict=True)
             columns = [[call for call, _ in keys], [key for _, key in keys], [kind for kind, _ in values]]
-            await self.connection.execute(INSERT_RECORDS, self.project_id, *columns, [body.decode() for _, body in values])
+            bodies = [body.decode() for _, body in values]
+            for call_key, record_key in await self.connection.fetch(INSERT_RECORDS, self.project_id, *columns, bodies):
+                self._new_records[call_key].append(record_key)
             self._records.clear()
         if self._events:
             await self._ensure_partitions("event", {week_of(event["at"]) for event in self._events})

@@ -4,10 +4,11 @@ A minute is always rolled up from all of its samples, in their order, so that no
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import asyncpg
+
+from callscope.storage.changes import Change
 
 ROLLUP_SECONDS = 60
 
@@ -39,27 +40,6 @@ select series_key, min(first_at) as started_at, max(last_at) as ended_at, sum(sa
 from live.metric_rollup where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])
 group by series_key
 """
-
-
-class Change(NamedTuple):
-    """Series with new samples, and from when to when these are."""
-
-    series_keys: frozenset[int]
-    samples_from: datetime
-    samples_to: datetime
-
-
-def joined(changes: Iterable[Change]) -> list[Change]:
-    """Changes that share minutes as one, in order of time, so that no minute is looked at twice."""
-    found: list[Change] = []
-    for change in sorted(changes, key=lambda each: each.samples_from):
-        before = found[-1] if found else None
-        if before is not None and (change.samples_from - before.samples_to).total_seconds() <= ROLLUP_SECONDS:
-            until = max(before.samples_to, change.samples_to)
-            found[-1] = Change(before.series_keys | change.series_keys, before.samples_from, until)
-        else:
-            found.append(change)
-    return found
 
 
 class Rollups:

@@ -37,9 +37,17 @@ create table live.metric_sketch (
 
 create table saved.metric_sketch (like live.metric_sketch including all);
 
--- From when to when the new samples of a change are; null where it brought none.
-alter table live.call_change add column samples_from timestamptz, add column samples_to timestamptz;
-alter table saved.call_change add column samples_from timestamptz, add column samples_to timestamptz;
+-- What a change brought: from when to when its samples and its events are (null where it brought none), and which records were
+-- new (null where that was not noted: then any may be).
+alter table live.call_change add column samples_from timestamptz, add column samples_to timestamptz,
+    add column events_from timestamptz, add column events_to timestamptz, add column record_keys bigint[];
+alter table saved.call_change add column samples_from timestamptz, add column samples_to timestamptz,
+    add column events_from timestamptz, add column events_to timestamptz, add column record_keys bigint[];
+
+-- Large calls that go on are followed change by change: what was found that way is worked out once more as a whole when they rest.
+alter table live.call add column is_provisional boolean not null default false;
+alter table saved.call add column is_provisional boolean not null default false;
+create index call_provisional on live.call (derived_at) where is_provisional;
 
 -- The 95th percentile is worked out when it is asked for.
 alter table live.metric_series drop column p95;
