@@ -21,6 +21,7 @@ from callscope.query.bindings import DEFAULT_PAGE, MAX_PAGE
 from callscope.query.cost import COST_LIMIT, MAX_DEPTH, MAX_FIELDS
 from callscope.query.errors import ErrorCode
 from callscope.schema.issue_preview import MAX_SAMPLES
+from callscope.schema.metric_bands import BOUND
 from callscope.schema.samples import MAX_POINTS
 from callscope.simulation import demo_calls
 from callscope.sources.lines import MAX_LINE_BYTES
@@ -131,6 +132,16 @@ async def test_the_first_query_has_the_answer_that_is_shown(inspector):
     answer = (await inspector.client.post("/graphql", json=json.loads(sent("/graphql")))).json()
     assert shape(answer) == shape(shown)
     assert answer["extensions"] == shown["extensions"]
+
+
+async def test_a_large_meeting_is_looked_at_as_shown(filled):
+    await filled.connection.execute("update live.call set is_large = true where call_id = $1", "multiparty")
+    (call,) = (await filled.query(fenced("graphql", "metricBands")))["calls"]["nodes"]
+    assert sum(call["connectionSummary"]["attempts"]) > 0
+    assert [band["percentile"] for band in call["metricBands"]["bands"]] == [50, 95, 99]
+    assert max(call["metricBands"]["seriesCounts"]) > 0
+    assert call["worstSeries"][0]["maximum"] >= call["worstSeries"][-1]["maximum"]
+    assert f"within {BOUND} of the exact one" in README
 
 
 async def test_what_went_wrong_is_found_as_shown(filled):
