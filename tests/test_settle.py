@@ -13,6 +13,7 @@ import pytest
 from callscope import settle
 from callscope.analysis.meetings import SILENCE
 from callscope.settle import Settler, settle_call, settle_pending
+from callscope.settlement import Settlement
 from callscope.simulation import simulate_call
 from callscope.storage.derived import TRY_LOCK, DerivedTables
 from callscope.storage.keys import key_of
@@ -671,6 +672,10 @@ class TestSettler:
         async with new_database(servers, template=migrated) as url, running(url) as found:
             yield found
 
+    @pytest.fixture(autouse=True)
+    def one_lane(self, monkeypatch):
+        monkeypatch.setattr(Settler, "LANES", 1)
+
     @pytest.fixture
     def told(self, monkeypatch):
         """Counts the rounds of settling, and says when one is over."""
@@ -750,3 +755,31 @@ class TestSettler:
                 while (await told.get()) != 1:
                     pass
         assert "settling failed and is tried again" in caplog.text
+
+    async def test_a_call_that_takes_long_keeps_no_other_waiting(self, inspector, monkeypatch):
+        monkeypatch.setattr(Settler, "LANES", 2)
+        monkeypatch.setattr(Settler, "INTERVAL_SECONDS", 0.05)
+        begun, over, settled = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        derive = Settlement.derive
+
+        async def derive_slowly(self, changes):
+            if self.tables.call[1] == key_of("slow"):
+                begun.set()
+                await over.wait()
+            await derive(self, changes)
+
+        pending = settle.settle_pending
+
+        async def told(*arguments, **named):
+            if await pending(*arguments, **named):
+                settled.set()
+
+        monkeypatch.setattr(settle, "settle_pending", told)
+        monkeypatch.setattr(Settlement, "derive", derive_slowly)
+        async with asyncio.timeout(20), self.settling(inspector.database_url):
+            await inspector.tell([event(call="slow")], settled=False)
+            await begun.wait()
+            await inspector.tell([event(call="quick")], settled=False)
+            await settled.wait()
+            assert [each["call_id"] for each in await rows(inspector, "call")] == ["quick"]
+            over.set()

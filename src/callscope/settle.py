@@ -86,16 +86,24 @@ class Settler:
     """Settles in the background of a server: at once when told of a change, and every few seconds for what others wrote."""
 
     INTERVAL_SECONDS = 1.0
+    LANES = 2
+    """Connections that settle at the same time: a call of millions of samples takes a minute, and no other waits for it."""
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
-        self._changed = asyncio.Event()
+        self._changed = [asyncio.Event() for _ in range(self.LANES)]
 
     def changed(self) -> None:
-        self._changed.set()
+        for lane in self._changed:
+            lane.set()
 
     async def run(self) -> None:
         """Until cancelled. A failing database is tried again after the interval."""
+        async with asyncio.TaskGroup() as lanes:
+            for changed in self._changed:
+                lanes.create_task(self._run(changed))
+
+    async def _run(self, changed: asyncio.Event) -> None:
         while True:
             try:
                 connection = await connect(self._database_url)
@@ -104,7 +112,7 @@ class Settler:
                     while True:
                         await settle_pending(connection, settle=followed.settle)
                         await followed.rest()
-                        await self._wait()
+                        await self._wait(changed)
                 finally:
                     await connection.close(timeout=1)
             except LOST as error:
@@ -113,8 +121,8 @@ class Settler:
                 log.exception("settling failed and is tried again")
             await asyncio.sleep(self.INTERVAL_SECONDS)
 
-    async def _wait(self) -> None:
+    async def _wait(self, changed: asyncio.Event) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self.INTERVAL_SECONDS):
-                await self._changed.wait()
-        self._changed.clear()
+                await changed.wait()
+        changed.clear()
