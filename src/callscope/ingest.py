@@ -79,14 +79,13 @@ async def ingest_plans(
     database_url: str,
     project_id: int,
     plans: Iterable[CallPlan],
-    advance: Callable[[], object] = lambda: None,
+    advance: Callable[[float], object] = lambda share: None,
 ) -> Receipt:
-    """Simulate calls straight into the tables, in one transaction."""
+    """Simulate calls straight into the tables, in one transaction. `advance` is told of each share of a call that is made."""
 
     async def batches() -> AsyncIterator[list[Telemetry]]:
         for plan in plans:
-            async for batch in in_batches(simulate_call(plan)):
+            async for batch in in_batches(simulate_call(plan, advance)):
                 yield batch
-            advance()
 
     return await ingest(connection, Partitions(database_url), project_id, batches())

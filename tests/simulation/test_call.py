@@ -1,6 +1,7 @@
 """The telemetry of simulated calls: alike everywhere, valid, in time, whole or as it happens."""
 
 import hashlib
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -42,6 +43,36 @@ def test_records_are_the_same_on_every_platform_and_python() -> None:
     # A change of the simulator changes this digest; another Python, machine or hash seed must not.
     digest = told([record for each in VARIED for record in simulate_call(each)])
     assert digest == "0f547be54162f433cbd52270e7c0be469052bc0f9ef830e8fa0421a3f9b07235"
+
+
+@pytest.mark.parametrize("each", [*VARIED, plan(minutes=0.02)])
+def test_shares_of_a_call_that_are_done_make_up_the_whole(each: CallPlan) -> None:
+    shares: list[float] = []
+    for _ in simulate_call(each, shares.append):
+        assert sum(shares) < 1
+    assert sum(shares) == pytest.approx(1)
+    assert len(shares) > each.people or each.minutes < 0.1
+
+
+def test_memory_does_not_grow_with_the_length_of_a_call() -> None:
+    def peak(minutes: float) -> int:
+        each = plan(participants=1, subscribers=30, interval_seconds=2, minutes=minutes)
+        tracemalloc.start()
+        try:
+            for _ in simulate_call(each):
+                pass
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1)  # loads what is cached
+    assert peak(60) < 1.3 * peak(15)
+
+
+def test_records_are_made_as_they_are_read() -> None:
+    shares: list[float] = []
+    next(simulate_call(plan(participants=1, subscribers=30), shares.append))
+    assert shares == []
 
 
 def test_another_seed_gives_other_people_and_samples() -> None:

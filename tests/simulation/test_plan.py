@@ -16,6 +16,8 @@ from tests.simulation.observed import plan
         ((), {"subscribers": -1}),
         ((), {"minutes": 0}),
         ((), {"interval_seconds": 0.01}),
+        ((), {"churn": 1.1}),
+        ((), {"churn": -0.1}),
         ((), {"media_mode": MediaMode.RELAYED, "participants": 3}),
         ((Fault(FaultKind.UPLINK_LOSS, 1, 1, 2),), {}),
         ((Fault(FaultKind.UPLINK_LOSS, 1, -1),), {}),

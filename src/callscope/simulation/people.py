@@ -1,6 +1,7 @@
 """Who takes part in simulated calls, from where and with what."""
 
 from dataclasses import dataclass
+from functools import cache
 from zlib import crc32
 
 from callscope.simulation.catalog import BROWSERS, CITIES, FIRST_NAMES, LAST_NAMES, NAMES, NATIVES, SDKS, STRIDE, City, Client
@@ -24,7 +25,7 @@ class Person:
     system: System
     sdk: Sdk
     user_agent: str | None
-    devices: list[MediaDevice]
+    devices: tuple[MediaDevice, ...]
     network: Network
     publishes: bool
     has_video: bool
@@ -66,11 +67,11 @@ def _person(plan: CallPlan, index: int) -> Person:
         participant_id=_participant_id(plan.platform, kind, dice),
         name={EndpointKind.BOT: "Recorder", EndpointKind.PSTN: f"+1 202 555 01{dice.whole(10, 99)}"}.get(kind, name),
         kind=kind,
-        location=Location(city=city.name, region=city.region, country=city.country),
+        location=_location(city),
         system=_system(client) if is_app else System(),
         sdk=_sdk(plan.platform, kind, client, dice) if not is_phone else Sdk(),
         user_agent=client.agent if kind is EndpointKind.BROWSER else None,
-        devices=_devices(client) if is_app else [],
+        devices=_devices(client) if is_app else (),
         network=_network(kind, city, client, dice),
         publishes=index < plan.participants,
         has_video=plan.has_video and index < plan.participants and is_app,
@@ -97,6 +98,13 @@ def _participant_id(platform: Platform, kind: EndpointKind, dice: Dice) -> str:
     return dice.uuid()
 
 
+# Cached: what many have in common is made once.
+@cache
+def _location(city: City) -> Location:
+    return Location(city=city.name, region=city.region, country=city.country)
+
+
+@cache
 def _system(client: Client) -> System:
     return System(
         browser=client.browser,
@@ -113,12 +121,13 @@ def _sdk(platform: Platform, kind: EndpointKind, client: Client, dice: Dice) -> 
     return Sdk(name=name if name.endswith("js") else f"{name}-{suffix}", version=dice.pick(versions))
 
 
-def _devices(client: Client) -> list[MediaDevice]:
-    return [
+@cache
+def _devices(client: Client) -> tuple[MediaDevice, ...]:
+    return (
         MediaDevice(kind=DeviceKind.MICROPHONE, label=client.microphone, is_selected=True),
         MediaDevice(kind=DeviceKind.SPEAKER, label=f"{client.device} Speaker", is_selected=True),
         MediaDevice(kind=DeviceKind.CAMERA, label=client.camera, is_selected=True),
-    ]
+    )
 
 
 def _network(kind: EndpointKind, city: City, client: Client, dice: Dice) -> Network:

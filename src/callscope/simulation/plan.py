@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from callscope.telemetry import EPOCH
-from callscope.vocabulary import EndpointKind, MediaMode, Platform, Term
+from callscope.vocabulary import EndpointKind, Media, MediaMode, Metric, Platform, Term
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -78,6 +78,9 @@ class CallPlan:
     browsers and apps; `redacted` are those whose details the platform withholds, `screen` the one who shares its screen for a
     while, both counted from 0. The first participant stays from start to end and mutes only by a fault. The same `seed` and
     `call_id` give the same people. `until` cuts the telemetry off, as for a call that goes on.
+
+    Clients report all that they can measure, or what is `reported`; within a second of each other, or each in a step of its own
+    where they are not `in_step`. `churn` is the share of the subscribers who come late, and of those who leave early.
     """
 
     call_id: str
@@ -96,6 +99,9 @@ class CallPlan:
     media_mode: MediaMode = MediaMode.ROUTED
     tags: tuple[str, ...] = ()
     until: datetime | None = None
+    reported: frozenset[tuple[Media, Metric]] | None = None
+    in_step: bool = True
+    churn: float = 0.0
 
     def __post_init__(self) -> None:
         if self.participants < 1 or self.subscribers < 0:
@@ -106,6 +112,8 @@ class CallPlan:
             raise ValueError("only two participants can relay media to each other")
         if any(not 0 <= fault.participant < self.people or fault.duration < 0 for fault in self.faults):
             raise ValueError("a fault should name a participant of the call, and last")
+        if not 0 <= self.churn <= 1:
+            raise ValueError("churn should be a share")
         if any(fault.strength is not None and fault.strength < 0 for fault in self.faults):
             raise ValueError("a fault's strength should not be negative")
 
@@ -127,6 +135,11 @@ class CallPlan:
     def interval(self) -> int:
         """Milliseconds between samples."""
         return round((self.interval_seconds or (2.0 if self.people <= 4 else 10.0)) * 1000)
+
+    @property
+    def phase(self) -> int:
+        """Milliseconds after the end of an interval, at most, at which a client reports it."""
+        return min(1_000, self.interval // 4) if self.in_step else self.interval - 1
 
     @property
     def key(self) -> str:

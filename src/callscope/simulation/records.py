@@ -1,6 +1,7 @@
 """The records of a simulated call: who took part, what they tried, and each step as an event."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from heapq import merge
 from operator import itemgetter
 from typing import Any
 
@@ -26,12 +27,13 @@ Told = tuple[int, Telemetry]
 """When a source would tell a record, in milliseconds since the Unix epoch, and the record."""
 
 
-def records(timeline: Timeline) -> list[Told]:
-    """All records but samples and totals, in the order of time."""
-    return sorted(_records(timeline), key=itemgetter(0))
+def records(timeline: Timeline) -> Iterator[Told]:
+    """All records but samples and totals, in the order of time. Of each subject no more than the next one is in memory."""
+    return merge(*_subjects(timeline), key=itemgetter(0))
 
 
-def _records(timeline: Timeline) -> Iterator[Told]:
+def _subjects(timeline: Timeline) -> Iterator[Iterable[Told]]:
+    """What is told of each, in the order of time."""
     plan, words = timeline.plan, WORDS[timeline.plan.platform]
     started = CallRecord(
         call_id=plan.call_id,
@@ -40,19 +42,19 @@ def _records(timeline: Timeline) -> Iterator[Told]:
         started_at=from_milliseconds(plan.start),
         tags=list(plan.tags) or None,
     )
-    yield plan.start, started
+    yield [(plan.start, started)]
     met: set[int] = set()
     for visit in timeline.visits:
         if visit.person.index not in met:
             met.add(visit.person.index)
-            yield from _participant(plan.call_id, visit)
-        yield from _visit(plan.call_id, words, visit)
+            yield _participant(plan.call_id, visit)
+        yield _visit(plan.call_id, words, visit)
     for publication in timeline.publications:
-        yield from _publication(plan, words, publication)
+        yield _publication(plan, words, publication)
     for subscription in timeline.subscriptions:
-        yield from _subscription(plan.call_id, words, subscription)
-    yield from diagnostics(timeline)
-    yield plan.end, CallRecord(call_id=plan.call_id, ended_at=from_milliseconds(plan.end))
+        yield _subscription(plan.call_id, words, subscription)
+    yield sorted(diagnostics(timeline), key=itemgetter(0))
+    yield [(plan.end, CallRecord(call_id=plan.call_id, ended_at=from_milliseconds(plan.end)))]
 
 
 def _participant(call_id: str, visit: Visit) -> Iterator[Told]:
@@ -83,7 +85,7 @@ def _participant(call_id: str, visit: Visit) -> Iterator[Told]:
             system=person.system,
             sdk=person.sdk,
             user_agent=person.user_agent,
-            devices=person.devices,
+            devices=list(person.devices),
             is_redacted=False,
         ),
     )

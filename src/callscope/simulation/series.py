@@ -1,15 +1,14 @@
 """The measurements of a call as records: samples of every series, and totals where something ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from callscope.simulation.measures import Cut, Measured
 from callscope.simulation.paths import Stretch
-from callscope.simulation.readings import Cut, Measured, Readings
+from callscope.simulation.readings import Readings
 from callscope.simulation.timeline import Publication, Subscription, Timeline, Visit
 from callscope.simulation.totals import Totals
 from callscope.telemetry import SamplesRecord, TotalsRecord
 from callscope.vocabulary import Direction, Media
-
-PHASE = 1_000  # ms, the most by which a client reports after an interval's end
 
 
 class Series:
@@ -19,23 +18,32 @@ class Series:
         self._timeline = timeline
         self._plan = timeline.plan
         self._totals: dict[tuple[str, Media], Totals] = {}
+        self.subjects = len(timeline.visits) + len(timeline.publications) + len(timeline.subscriptions)
 
-    def between(self, after: int, until: int) -> Iterator[SamplesRecord | TotalsRecord]:
-        """All samples reported after `after` and up to `until`, ms since the Unix epoch, and totals of what ended then."""
+    def between(
+        self, after: int, until: int, advance: Callable[[], object] = lambda: None
+    ) -> Iterator[SamplesRecord | TotalsRecord]:
+        """All samples reported after `after` and up to `until`, ms since the Unix epoch, and totals of what ended then.
+
+        `advance` is called after each of the `subjects`.
+        """
         plan, timeline = self._plan, self._timeline
-        first = max((after - PHASE - plan.start) // plan.interval + 1, 1)
+        first = max((after - plan.phase - plan.start) // plan.interval + 1, 1)
         count = max((until - plan.start) // plan.interval + 1 - first, 0)
         stretch = Stretch(plan.start, plan.interval, first, count)
         readings = Readings(timeline, stretch)
         for visit in timeline.visits:
             if cut := self._cut(stretch, visit, (after, until), (visit.connected, visit.ended)):
                 yield from self._connection(readings, visit, cut)
+            advance()
         for publication in timeline.publications:
             if cut := self._cut(stretch, publication.visit, (after, until), (publication.published, publication.ended)):
                 yield from self._publication(readings, publication, cut)
+            advance()
         for subscription in timeline.subscriptions:
             if cut := self._cut(stretch, subscription.visit, (after, until), (subscription.subscribed, subscription.ended)):
                 yield from self._subscription(readings, subscription, cut)
+            advance()
         yield from self._ended(after, until)
 
     def _cut(self, stretch: Stretch, visit: Visit, asked: tuple[int, int], alive: tuple[int | None, int]) -> Cut | None:
@@ -51,9 +59,8 @@ class Series:
         return Cut(low, slice(low - stretch.first, high - stretch.first), times)
 
     def _connection(self, readings: Readings, visit: Visit, cut: Cut) -> Iterator[SamplesRecord]:
-        yield from self._samples(cut, Media.CONNECTION, Direction.BOTH, readings.round_trip(visit, cut), **_ids(visit))
-        if visit.person.has_video:
-            yield from self._samples(cut, Media.CONNECTION, Direction.PUBLISH, readings.available(visit, cut), **_ids(visit))
+        for direction, measured in readings.connection(visit, cut):
+            yield from self._samples(cut, Media.CONNECTION, direction, measured, **_ids(visit))
 
     def _publication(self, readings: Readings, publication: Publication, cut: Cut) -> Iterator[SamplesRecord]:
         ids = _ids(publication.visit) | {"stream_id": publication.stream_id}
@@ -74,7 +81,8 @@ class Series:
             yield SamplesRecord(metric=metric, values=values, **common)
 
     def _add(self, key: str, media: Media, measured: Measured, *, is_received: bool) -> None:
-        self._totals.setdefault((key, media), Totals(is_received)).add(measured)
+        if measured:
+            self._totals.setdefault((key, media), Totals(is_received)).add(measured)
 
     def _ended(self, after: int, until: int) -> Iterator[TotalsRecord]:
         ended: list[tuple[str, Publication | Subscription]] = [(each.stream_id, each) for each in self._timeline.publications]

@@ -115,7 +115,12 @@ class Timeline:
         leaves = plan.end - dice.whole(0, min(8_000, length // 20))
         if plan.people > 4 and dice.chance(0.12):
             leaves = plan.start + int(length * dice.between(0.6, 0.95))
-        return plan.start + dice.whole(0, latest), leaves
+        comes = plan.start + dice.whole(0, latest)
+        if not person.publishes and dice.chance(plan.churn):
+            comes += int((leaves - comes) * dice.between(0.05, 0.8))
+        if not person.publishes and dice.chance(plan.churn):
+            leaves -= int((leaves - comes) * dice.between(0.1, 0.9))
+        return comes, leaves
 
     def _visits(self, person: Person) -> Iterator[Visit]:
         time, leaves = self.spans[person.index]
@@ -125,7 +130,7 @@ class Timeline:
             key = f"{self.plan.key}/visit/{person.index}/{number}"
             dice = Dice(key)
             number += 1
-            setup, phase = dice.whole(350, 1_900), dice.whole(0, min(1_000, self.plan.interval // 4))
+            setup, phase = dice.whole(350, 1_900), dice.whole(0, self.plan.phase)
             dead = self._covering(FaultKind.DEAD_RELAY, person, time)
             if dead is not None:
                 failed = min(time + 10_000, leaves)
