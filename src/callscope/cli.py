@@ -13,7 +13,7 @@ from typing import Any, NoReturn, cast
 
 from callscope import __version__
 from callscope.commands import CommandError, data, export, keys, report, schema, server
-from callscope.commands.options import number, text
+from callscope.commands.options import instant, metrics, number, text
 from callscope.settings import Settings, SettingsError
 from callscope.sources.registry import SOURCES
 from callscope.storage.embedded import EmbeddedServersUnavailable
@@ -57,10 +57,14 @@ def parser() -> argparse.ArgumentParser:
     many = number(int, 0, 1_000_000)
     simulated.add_argument("--calls", type=many, help="so many modest calls over two weeks, instead of one")
     some = number(int, 1, 1_000_000)
-    simulated.add_argument("--participants", type=some, default=2, help="who publish and receive (default 2)")
-    simulated.add_argument("--subscribers", type=many, default=0, help="who only receive (default 0)")
-    simulated.add_argument("--minutes", type=number(float, 0.1, 10_000.0), default=10, help="length of the call (default 10)")
-    simulated.add_argument("--seed", type=int, default=1, help="the same seed makes the same calls (default 1)")
+    simulated.add_argument("--participants", type=some, help="who publish and receive (default 2, before a large audience 1)")
+    receive = f"who only receive (default 0); more than {data.LARGE} are a large audience, who come and go, and networks fail"
+    simulated.add_argument("--subscribers", type=many, help=receive)
+    simulated.add_argument("--minutes", type=number(float, 0.1, 10_000.0), help="length of the call (default 10)")
+    measure = f"what clients report: 'all', or MEDIA/METRIC,… (default all, before a large audience {data.LARGE_METRICS})"
+    simulated.add_argument("--metrics", type=metrics, metavar="LIST", help=measure)
+    simulated.add_argument("--start", type=instant, metavar="TIME", help="when the call starts, RFC 3339 (default: it ends now)")
+    simulated.add_argument("--seed", type=int, default=1, help="the same seed and start make the same calls (default 1)")
     verb("settle", data.settle, "Derive meetings and statistics of calls whose telemetry changed.")
     printed = verb("schema", schema.print_schema, "Print the GraphQL schema.")
     printed.add_argument("--telemetry", action="store_true", help="print the JSON Schema of telemetry instead")

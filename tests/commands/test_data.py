@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import asyncpg
 import pytest
 
 from callscope.commands import data
+from callscope.simulation import MEASURED
 from callscope.sources.lines import MAX_LINE_BYTES
 from callscope.storage.ledger import FLUSH_ROWS
 from tests import mmdb
@@ -342,7 +344,7 @@ def on_a_terminal(monkeypatch, *words: object) -> str:
 def test_long_work_shows_progress_on_a_terminal(monkeypatch, database, good):
     assert "Importing" in on_a_terminal(monkeypatch, "import", good)
     shown = on_a_terminal(monkeypatch, "simulate", "--minutes", "0.2")
-    assert "Simulating calls" in shown
+    assert re.search(r"Simulating calls.* \d+%", shown)
     assert "Settling calls" in shown
 
 
@@ -360,6 +362,59 @@ def test_simulate_makes_one_call_with_what_it_is_told(run, database):
     assert done.out.startswith("1 calls simulated, ")
     rows = fetch(database, "select call_id, participant_count, round(duration_seconds) from live.call")
     assert rows == [("simulated-7-3-2", 5, 30.0)]
+
+
+def test_simulate_makes_a_large_audience_report_three_metrics(run, database):
+    done = run("simulate", "--subscribers", "120", "--minutes", "2")
+    assert done.status == 0, done.err
+    (call,) = fetch(database, "select call_id, is_large, stream_count, participant_count from live.call")
+    assert call == ("simulated-1-1-120", True, 1, 121)
+    told = "select distinct body ->> 'media', body ->> 'metric' from live.record where kind = 'series' order by 1, 2"
+    assert fetch(database, told) == [("CONNECTION", "ROUND_TRIP_TIME"), ("VIDEO", "BITRATE"), ("VIDEO", "PACKET_LOSS")]
+    (failed, lost) = fetch(database, "select count(*) filter (where outcome = 'FAILED'), count(*) from live.connection")[0]
+    assert lost > 121 or failed
+
+
+def test_simulate_reports_what_it_is_told(run, database):
+    told = "select distinct body ->> 'media', body ->> 'metric' from live.record where kind = 'series' order by 1, 2"
+    assert run("simulate", "--minutes", "0.2", "--metrics", "AUDIO/JITTER,AUDIO/BITRATE").status == 0
+    assert fetch(database, told) == [("AUDIO", "BITRATE"), ("AUDIO", "JITTER")]
+    assert run("simulate", "--minutes", "0.2", "--seed", "2", "--metrics", "all").status == 0
+    assert len(fetch(database, told)) == sum(map(len, MEASURED.values())) - len(MEASURED["SCREEN"])
+
+
+@pytest.mark.parametrize("size", [("--participants", "2"), ("--subscribers", "110")])
+def test_the_same_seed_and_start_make_the_same_call(run, database, size):
+    rows = "select record_key from live.record union all select event_key from live.event order by 1"
+    samples = "select series_key, at, value from live.metric_sample order by 1, 2"
+    words = ("simulate", *size, "--minutes", "1", "--start", "2026-03-02T10:00:00+01:00")
+    said = run(*words).out
+    known = fetch(database, rows), fetch(database, samples)
+    assert run(*words).out == said
+    assert (fetch(database, rows), fetch(database, samples)) == known
+    assert fetch(database, "select started_at::text from live.call") == [("2026-03-02 09:00:00+00",)]
+    assert run(*words, "--seed", "2").status == 0
+    assert len(fetch(database, samples)) > len(known[1])
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("--metrics", "VIDEO/NOISE"), "'VIDEO/NOISE'"),
+        (("--metrics", ""), "should be 'all', or some of AUDIO/"),
+        (("--metrics", "CONNECTION/JITTER"), "'CONNECTION/JITTER'"),
+        (("--start", "yesterday"), "RFC 3339"),
+        (("--start", "2026-03-02T10:00:00"), "offset from UTC"),
+        (("--start", "1999-12-31T10:00:00Z"), "2000 to 2099"),
+        (("--start", "2099-12-31T23:59:00Z"), "should end before 2100"),
+        (("--calls", "2", "--minutes", "3", "--metrics", "all"), "--minutes, --metrics"),
+    ],
+)
+def test_simulate_refuses_what_it_cannot_make(run, database, words, wrong):
+    done = run("simulate", *words)
+    assert done.status in {1, 2}
+    assert wrong in done.err
+    assert fetch(database, "select from live.record") == []
 
 
 def test_simulate_makes_many_calls(run, database):

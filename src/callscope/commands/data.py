@@ -17,20 +17,22 @@ import asyncpg
 import orjson
 
 from callscope.api.keys import project_of
-from callscope.commands import database, database_at, say
+from callscope.commands import CommandError, database, database_at, say
 from callscope.commands.progress import progress
 from callscope.geoip import locating
 from callscope.ingest import Receipt, in_batches, ingest, ingest_plans
 from callscope.servers import servers
 from callscope.settings import Settings
 from callscope.settle import settle_pending
-from callscope.simulation import CallPlan, population
+from callscope.simulation import CallPlan, broadcast, population
+from callscope.simulation.broadcast import REPORTED
 from callscope.sources import Refusal, SourceError
 from callscope.sources.refusal_codes import RefusalCode
 from callscope.sources.registry import HEAD_BYTES, SOURCES, Source, recognise
 from callscope.storage.keys import key_of
 from callscope.storage.migrations import migrate
 from callscope.storage.timeseries import Partitions
+from callscope.telemetry import LATEST
 from callscope.vocabulary import Platform
 
 ATTEMPTS = 3
@@ -71,8 +73,7 @@ async def settle_all(connection: asyncpg.Connection, project_id: int | None, key
 
 
 async def simulate(settings: Settings, given: argparse.Namespace) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
-    plans = [_plan(given, now)] if given.calls is None else list(population(given.calls, now, given.seed))
+    plans = _plans(given, datetime.now(UTC).replace(microsecond=0))
     async with database(settings) as (connection, found):
         project_id = await project_of(connection, given.project)
         with progress("Simulating calls", len(plans)) as advance:
@@ -81,18 +82,32 @@ async def simulate(settings: Settings, given: argparse.Namespace) -> None:
     say(f"{len(receipt.calls)} calls simulated, {receipt.accepted} records")
 
 
+OF_ONE_CALL = ("participants", "subscribers", "minutes", "metrics", "start")
+LARGE = 100
+"""Subscribers beyond which there is a large audience."""
+LARGE_METRICS = ",".join(sorted("/".join(pair) for pair in REPORTED))
+
+
+def _plans(given: argparse.Namespace, now: datetime) -> list[CallPlan]:
+    if given.calls is None:
+        return [_plan(given, now)]
+    if vain := [f"--{name}" for name in OF_ONE_CALL if getattr(given, name) is not None]:
+        raise CommandError(f"--calls makes calls of many kinds: {', '.join(vain)} can shape a single one only")
+    return list(population(given.calls, now, given.seed))
+
+
 def _plan(given: argparse.Namespace, now: datetime) -> CallPlan:
-    started_at = now - timedelta(minutes=given.minutes)
-    name = f"simulated-{given.seed}-{given.participants}-{given.subscribers}"
-    return CallPlan(
-        name,
-        Platform.OTHER,
-        started_at,
-        given.minutes,
-        participants=given.participants,
-        subscribers=given.subscribers,
-        seed=given.seed,
-    )
+    minutes, subscribers = given.minutes or 10.0, given.subscribers or 0
+    is_large = subscribers > LARGE
+    participants = given.participants or (1 if is_large else 2)
+    started_at = given.start or now - timedelta(minutes=minutes)
+    if started_at + timedelta(minutes=minutes) >= LATEST:
+        raise CommandError(f"the call should end before {LATEST:%Y}")
+    name = f"simulated-{given.seed}-{participants}-{subscribers}"
+    if is_large:
+        reported = given.metrics or REPORTED
+        return broadcast(name, started_at, minutes, subscribers, participants=participants, reported=reported, seed=given.seed)
+    return CallPlan(name, Platform.OTHER, started_at, minutes, participants, subscribers, seed=given.seed, reported=given.metrics)
 
 
 @dataclass
