@@ -9,6 +9,7 @@ from tests.bench import (
     bench_diagnosis,
     bench_growth,
     bench_ingest,
+    bench_large,
     bench_memory,
     bench_postgraphile,
     bench_reads,
@@ -27,6 +28,7 @@ RUNS = {
     "settle": bench_settle.run,
     "settlement": bench_settlement.run,
     "saved": bench_saved.run,
+    "large": bench_large.run,
     "diagnosis": bench_diagnosis.run,
 }
 

@@ -70,6 +70,7 @@ class Operation:
 class Server:
     address: str
     key: str
+    process: int
 
     def request(self, path: str, body: bytes = b"") -> bytes:
         """A request as it goes over the wire."""
@@ -98,7 +99,7 @@ def serving(key: str, *command: str, **environment: str) -> Iterator[Server]:
     try:
         address = process.stdout.readline().split()[-1]
         await_answer(address)
-        yield Server(address, key)
+        yield Server(address, key, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)

@@ -53,10 +53,10 @@ async def measure(found: Bench, name: str, participants: int, subscribers: int) 
     backend = await connection.fetchval("select pg_backend_pid()")
     rows = await _rows(found)
     statements: list[object] = []
-    before = time.process_time() + _cpu(backend)
+    before = time.process_time() + cpu(backend)
     with connection.query_logger(statements.append):
         assert await settle_pending(connection, project_id=found.project_id) == 1
-    seconds = time.process_time() + _cpu(backend) - before
+    seconds = time.process_time() + cpu(backend) - before
     samples = await connection.fetchval(
         "select sum(sample_count) from live.metric_series join live.call using (project_id, call_key)"
         " where call_id = $1 and not is_derived",
@@ -74,7 +74,7 @@ async def _rows(found: Bench) -> int:
     return read
 
 
-def _cpu(process: int) -> float:
+def cpu(process: int) -> float:
     """Seconds of CPU that a process has used."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
