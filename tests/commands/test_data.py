@@ -365,7 +365,7 @@ def test_simulate_makes_one_call_with_what_it_is_told(run, database):
 
 
 def test_simulate_makes_a_large_audience_report_three_metrics(run, database):
-    done = run("simulate", "--subscribers", "120", "--minutes", "2")
+    done = run("simulate", "--subscribers", "120", "--minutes", "5", "--start", "2026-03-02T09:00:00Z")
     assert done.status == 0, done.err
     (call,) = fetch(database, "select call_id, is_large, stream_count, participant_count from live.call")
     assert call == ("simulated-1-1-120", True, 1, 121)
