@@ -48,18 +48,13 @@ VIEW = f"""query ($id: ID!) {{
     issueSummary {{ kind severity count participantCount recoveredCount totalSeconds }}
   }}
 }}"""
-# The same buckets as the answer, and in each of them the average of each series.
+# In the buckets of the answer; its last one may be longer than the others.
 BY_HAND = """
-select extract(epoch from bucket)::float8 * 1000 as time, count(*) as series,
-    percentile_cont($8::float8[]) within group (order by value) as percentiles
-from (
-    select sample.series_key, date_bin($6, sample.at, $7) as bucket, avg(sample.value) as value
-    from live.metric_series series join live.metric_sample sample using (project_id, call_key, series_key)
-    where series.project_id = $1 and series.call_key = $2
-        and series.metric = $3 and series.media = $4 and series.direction = $5
-    group by 1, 2
-) averages
-group by bucket order by bucket
+select extract(epoch from least(date_bin($6, sample.at, $7), $8))::float8 * 1000 as time,
+    percentile_cont($9::float8[]) within group (order by sample.value) as percentiles
+from live.metric_series series join live.metric_sample sample using (project_id, call_key, series_key)
+where series.project_id = $1 and series.call_key = $2 and series.metric = $3 and series.media = $4 and series.direction = $5
+group by 1
 """
 
 
@@ -106,21 +101,19 @@ def timed(client: Client, content: bytes) -> tuple[dict[str, Any], float]:
 
 
 async def _by_hand(found: Bench, call: Call, name: str, bands: dict[str, Any]) -> list[asyncpg.Record]:
-    shares = [percentile / 100 for percentile in PERCENTILES]
-    step, first = timedelta(seconds=bands["stepSeconds"]), EPOCH + timedelta(milliseconds=bands["times"][0])
+    first, last = (EPOCH + timedelta(milliseconds=bands["times"][end]) for end in (0, -1))
+    step, shares = timedelta(seconds=bands["stepSeconds"]), [percentile / 100 for percentile in PERCENTILES]
     rows: list[asyncpg.Record] = await found.connection.fetch(
-        BY_HAND, found.project_id, call.key, *METRICS[name], step, first, shares
+        BY_HAND, found.project_id, call.key, *METRICS[name], step, first, last, shares
     )
     return rows
 
 
 def _off(bands: dict[str, Any], rows: list[asyncpg.Record]) -> float:
-    """By which share of the greater one, at most, a percentile differs from that of the samples."""
-    found = {row["time"]: (row["series"], row["percentiles"]) for row in rows}
-    worst = 0.0
-    for number, (at, series) in enumerate(zip(bands["times"], bands["seriesCounts"], strict=True)):
-        count, exact = found.get(at, (0, ()))
-        assert count == series, (at, count, series)
-        told = [band["values"][number] for band in bands["bands"]]
-        worst = max([worst, *(abs(a - b) / max(a, b) for a, b in zip(told, exact, strict=False) if a != b)])
-    return worst
+    """By which share of the greater of both, at most, a percentile differs from that of the samples."""
+    told = zip(*(band["values"] for band in bands["bands"]), strict=True)
+    found = {at: values for at, values in zip(bands["times"], told, strict=True) if None not in values}
+    exact = {row["time"]: row["percentiles"] for row in rows}
+    assert found.keys() == exact.keys()
+    pairs = [pair for at, values in found.items() for pair in zip(values, exact[at], strict=True)]
+    return max(abs(one - other) / (max(one, other) or 1.0) for one, other in pairs)
