@@ -15,7 +15,7 @@ from tests.bench.bench_reads import Server, body
 from tests.bench.bench_settle import Client
 
 BUCKETS, PERCENTILES = 60, (5.0, 50.0, 95.0)
-COLD_ROUNDS, CACHED_ROUNDS, HAND_ROUNDS = 20, 200, 3
+COLD_ROUNDS, CACHED_ROUNDS, HAND_ROUNDS = 10, 20, 2
 
 METRICS = {
     "bitrate": ("BITRATE", "VIDEO", "SUBSCRIBE"),
