@@ -112,6 +112,12 @@ def redis_url(servers) -> str:
     return servers.redis_url
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is waited for: the machine that runs the tests may be busy."""
+    monkeypatch.setattr("callscope.api.redis.PATIENCE_SECONDS", 10.0)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real telemetry, which is not part of the project; without it the test is skipped."""

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from callscope.api.admission import Admission
+from callscope.api.cache import SummaryCache
 from callscope.api.graphql import GraphQLEndpoint
 from callscope.api.health import HealthEndpoint
 from callscope.api.ingest import IngestEndpoint
@@ -19,6 +20,7 @@ from callscope.api.inspections import Inspections
 from callscope.api.keys import Keyring
 from callscope.api.metrics import Metrics, MetricsEndpoint, MetricsMiddleware
 from callscope.api.persisted import PersistedDocuments
+from callscope.api.redis import Redis
 from callscope.api.signatures import Signatures
 from callscope.geoip import Locate
 from callscope.schema.root import engine
@@ -41,18 +43,24 @@ def create_app(
     vonage_secrets: Sequence[str] = (),
     locate: Locate | None = None,
     metrics_key: str | None = None,
+    read_database_url: str | None = None,
+    cache_bytes: int = 64 * 2**20,
 ) -> Starlette:
     """The server on a migrated database. In its background it settles what is ingested, unless another process does.
 
-    Half of the pool's connections are left to readers, however much is ingested.
+    Half of the pool's connections are left to readers, however much is ingested. Where there is a replica to read, readers have
+    as many connections to that.
     """
     pool = Pool(database_url, size=pool_size)
+    readers = Pool(read_database_url, size=pool_size, reads_only=True) if read_database_url is not None else pool
     keyring = Keyring(pool)
     settler = Settler(database_url)
-    documents = PersistedDocuments(redis_url)
+    redis = Redis(redis_url)
+    documents = PersistedDocuments(redis)
     inspections = Inspections(pool)
-    graphql = GraphQLEndpoint(engine(), pool, keyring, documents, inspections)
     metrics = Metrics()
+    cache = SummaryCache(redis, size=cache_bytes, metrics=metrics)
+    graphql = GraphQLEndpoint(engine(), pool, keyring, documents, inspections, readers=readers, cache=cache)
     admission = Admission(requests=ingest_requests, size=ingest_bytes, writers=max(pool_size // 2, 1))
     ingest = IngestEndpoint(
         pool,
@@ -64,15 +72,18 @@ def create_app(
         signatures=Signatures(vonage_secrets),
         locate=locate,
     )
-    metrics.watch(admission, pool)
+    metrics.watch(admission, pool, readers, redis)
     figures = MetricsEndpoint(metrics, database_url, metrics_key)
-    health = HealthEndpoint(database_url)
+    health = HealthEndpoint(*{database_url, read_database_url or database_url})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(pool)
-            stack.push_async_callback(documents.close)
+            if readers is not pool:
+                await stack.enter_async_context(readers)
+            await stack.enter_async_context(redis)
+            stack.push_async_callback(cache.close)
             stack.push_async_callback(inspections.close)
             if settling:
                 stack.push_async_callback(_cancelled, asyncio.create_task(settler.run()))

@@ -30,13 +30,18 @@ class Settings:
     vonage_secrets: tuple[str, ...] = field(default=(), repr=False)
     geoip_database: Path | None = None
     metrics_key: str | None = field(default=None, repr=False)
+    read_database_url: str | None = None
+    cache_bytes: int = 64 * 2**20
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         folder = environment.get("CALLSCOPE_DATA_DIR") or platformdirs.user_data_path("callscope")
+        database_url, read_database_url = (environment.get(f"CALLSCOPE_{name}DATABASE_URL") or None for name in ("", "READ_"))
+        if read_database_url is not None and database_url is None:
+            raise SettingsError("CALLSCOPE_READ_DATABASE_URL should be set beside CALLSCOPE_DATABASE_URL, whose replica it is")
         return cls(
             data_dir=Path(folder).expanduser(),
-            database_url=environment.get("CALLSCOPE_DATABASE_URL") or None,
+            database_url=database_url,
             redis_url=_redis_url(environment.get("CALLSCOPE_REDIS_URL") or None),
             host=environment.get("CALLSCOPE_HOST") or cls.host,
             port=_number(environment, "CALLSCOPE_PORT", cls.port, range(65_536)),
@@ -47,6 +52,8 @@ class Settings:
             vonage_secrets=_secrets(environment, "CALLSCOPE_VONAGE_SIGNATURE_SECRET"),
             geoip_database=Path(database).expanduser() if (database := environment.get("CALLSCOPE_GEOIP_DATABASE")) else None,
             metrics_key=environment.get("CALLSCOPE_METRICS_KEY") or None,
+            read_database_url=read_database_url,
+            cache_bytes=_number(environment, "CALLSCOPE_CACHE_BYTES", cls.cache_bytes, range(2**40)),
         )
 
 

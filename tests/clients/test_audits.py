@@ -7,10 +7,13 @@ from graphql import build_schema
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from callscope.api.cache import SummaryCache
 from callscope.api.graphql import GraphQLEndpoint
 from callscope.api.inspections import Inspections
 from callscope.api.keys import Grant, Keyring, Scope
+from callscope.api.metrics import Metrics
 from callscope.api.persisted import PersistedDocuments
+from callscope.api.redis import Redis
 from callscope.query.operation import Engine
 from callscope.storage.pool import Pool
 
@@ -32,7 +35,9 @@ async def test_a_mutation_by_get_is_refused_as_the_specification_says(method: st
     """The audits send no mutation that a schema of any server could have."""
     engine = Engine(build_schema("type Query { a: Int } type Mutation { change: Int }"), {})
     keyring, pool = cast("Keyring", OpenKeyring()), Pool("postgresql:///none", size=1)
-    endpoint = GraphQLEndpoint(engine, pool, keyring, PersistedDocuments(None), Inspections(pool))
+    redis = Redis(None)
+    cache = SummaryCache(redis, size=0, metrics=Metrics())
+    endpoint = GraphQLEndpoint(engine, pool, keyring, PersistedDocuments(redis), Inspections(pool), readers=pool, cache=cache)
     app = Starlette(routes=[Route("/graphql", endpoint, methods=["GET", "POST"])])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://callscope") as client:
         answer = await client.request(method, "/graphql", params={"query": "mutation { change }"}, headers={"accept": accept})

@@ -12,16 +12,18 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from callscope.api import keys
+from callscope.api.cache import SummaryCache
 from callscope.api.graphql_request import GRAPHQL_RESPONSE, JSON, GraphQLRequest, accepted_media_type, content_of, read_request
 from callscope.api.inspections import Inspections
 from callscope.api.keys import Grant, Keyring
 from callscope.api.persisted import PersistedDocuments
-from callscope.api.unavailability import INTERNAL, database_errors
+from callscope.api.unavailability import INTERNAL, TOO_LONG, database_errors
 from callscope.query.cost import COST_LIMIT
 from callscope.query.errors import ErrorCode, RequestError
-from callscope.query.operation import Answer, BoundPlan, Engine
+from callscope.query.operation import Engine
 from callscope.query.parameters import Reader
-from callscope.storage.pool import Pool
+from callscope.query.plan import Answer, BoundPlan
+from callscope.storage.pool import STATEMENT_TIMEOUT_MS, Pool
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +77,23 @@ class GraphQLEndpoint:
     REMEMBERED_BYTES = 10_000
 
     def __init__(
-        self, engine: Engine, pool: Pool, keyring: Keyring, documents: PersistedDocuments, inspections: Inspections
+        self,
+        engine: Engine,
+        pool: Pool,
+        keyring: Keyring,
+        documents: PersistedDocuments,
+        inspections: Inspections,
+        *,
+        readers: Pool,
+        cache: SummaryCache,
     ) -> None:
         self._engine = engine
         self._documents = documents
         self._pool = pool
         self._keyring = keyring
         self._inspections = inspections
+        self._cache = cache
+        self._readers = readers
         self._changing = asyncio.Semaphore(max(pool.size // 2, 1))
         self._prepared: OrderedDict[tuple[str, bytes, Reader], Prepared] = OrderedDict()
 
@@ -110,9 +122,22 @@ class GraphQLEndpoint:
             plan, reads, extensions = await self._plan(request, reader)
             if plan.reads_inspections:
                 await self._inspections.write()
-            answer = await (self._pool.read(plan.run) if reads else self._change(plan))
+            answer = await (self._read(plan) if reads else self._change(plan))
         self._inspections.note(reader, answer.found)
         return b'{"data":%b,"extensions":%b}' % (answer.data, extensions)
+
+    async def _read(self, plan: BoundPlan) -> Answer:
+        """From a replica, but for what this server notes by itself and must find again."""
+        pool = self._pool if plan.reads_inspections else self._readers
+        if not plan.has_summaries:
+            return await pool.read(plan.run)
+        try:
+            async with asyncio.timeout(STATEMENT_TIMEOUT_MS / 1000) as limit:
+                return await plan.read(pool.read, self._cache)
+        except TimeoutError:
+            if limit.expired():
+                raise RequestError(ErrorCode.TIMEOUT, TOO_LONG) from None
+            raise
 
     async def _change(self, plan: BoundPlan) -> Answer:
         """A mutation, never tried again: the client knows whether it may be. Half of the connections are left to readers."""

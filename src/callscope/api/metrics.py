@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from callscope.api.admission import Admission
+from callscope.api.redis import Redis
 from callscope.sources.registry import SOURCES
 from callscope.storage.pool import Pool
 
@@ -40,6 +41,12 @@ class Metrics:
         self._refused = Counter("callscope_ingest_refused_rows", "Rows refused.", ["source", "code"], registry=registry)
         labels = ["route", "method", "status"]
         self._requests = Counter("callscope_http_requests", "Requests answered.", labels, registry=registry)
+        told = "Summaries of large meetings that were there, or waited for."
+        self._found = Counter("callscope_summary_cache_hits", told, ["source"], registry=registry)
+        told = "Summaries of large meetings that the database was asked for."
+        self._missed = Counter("callscope_summary_cache_misses", told, registry=registry)
+        for place in ("memory", "flight", "redis"):
+            self._found.labels(place)
         for source in SOURCES:
             self._accepted.labels(source)
         self._of_requests: dict[tuple[str, str, int], Any] = {}
@@ -58,7 +65,13 @@ class Metrics:
             counter = self._of_requests[key] = self._requests.labels(route, method, str(status))
         counter.inc()
 
-    def watch(self, admission: Admission, pool: Pool) -> None:
+    def summary_found(self, source: str) -> None:
+        self._found.labels(source).inc()
+
+    def summary_missed(self) -> None:
+        self._missed.inc()
+
+    def watch(self, admission: Admission, pool: Pool, readers: Pool, redis: Redis) -> None:
         """Tell how busy these are, as they are when asked."""
         gauges = {
             ("callscope_ingest_in_flight", "Requests that send, wait or are written."): lambda: admission.in_flight,
@@ -66,7 +79,13 @@ class Metrics:
             ("callscope_ingest_held_bytes", "Bytes of bodies that are held or announced."): lambda: admission.bytes,
             ("callscope_pool_connections", "Connections to PostgreSQL that the pool may open."): lambda: pool.size,
             ("callscope_pool_busy_connections", "Connections to PostgreSQL that are in use."): lambda: pool.busy,
+            ("callscope_redis_up", "1 while Redis is asked, 0 while it is left alone or there is none."): lambda: redis.is_there,
         }
+        if readers is not pool:
+            gauges |= {
+                ("callscope_read_pool_connections", "Connections that may be open to read."): lambda: readers.size,
+                ("callscope_read_pool_busy_connections", "Connections in use to read."): lambda: readers.busy,
+            }
         for (name, description), value in gauges.items():
             Gauge(name, description, registry=self.registry).set_function(value)
 

@@ -4,39 +4,28 @@ Documents are remembered in memory and, so that processes share them, in Redis. 
 """
 
 import hashlib
-import logging
 import re
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 
-import redis.asyncio as redis
-from redis.exceptions import RedisError
-
+from callscope.api.redis import Redis, RedisUnavailable
 from callscope.query.errors import ErrorCode, RequestError
-
-log = logging.getLogger(__name__)
 
 CAPACITY = 1_000
 CAPACITY_CHARACTERS = 10_000_000
 MAX_CHARACTERS = 100_000
 KEPT_SECONDS = 7 * 24 * 3600
-PATIENCE_SECONDS = 0.1
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-# What does not speak Redis's protocol makes its client raise the last two.
-FAILURES = (RedisError, OSError, ValueError, RecursionError)
 
 
 class PersistedDocuments:
     """Documents by their hash, bounded; only ones that are valid get in. They belong to no project: they hold no data."""
 
-    def __init__(self, redis_url: str | None) -> None:
+    def __init__(self, redis: Redis) -> None:
         self._texts: OrderedDict[str, str] = OrderedDict()
         self._characters = 0
-        self._redis: Any = None
-        if redis_url is not None:
-            self._redis = redis.Redis.from_url(
-                redis_url, socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS, decode_responses=True
-            )
+        self._redis = redis
 
     async def document(self, query: Any, extensions: dict[str, Any]) -> str:
         """The text to run: the query, or the one that its hash names."""
@@ -58,15 +47,8 @@ class PersistedDocuments:
             digest = _digest_of(extensions["persistedQuery"])
             if digest not in self._texts:
                 self._remember(digest, query)
-                if self._redis is not None:
-                    try:
-                        await self._redis.set(_name(digest), query, ex=KEPT_SECONDS)
-                    except FAILURES as error:
-                        log.warning("a persisted query is kept in this process alone: %r", error)
-
-    async def close(self) -> None:
-        if self._redis is not None:
-            await self._redis.aclose()
+                with suppress(RedisUnavailable):
+                    await self._redis.ask(lambda client: client.set(_name(digest), query, ex=KEPT_SECONDS))
 
     async def _find(self, digest: str) -> str:
         text = self._texts.get(digest)
@@ -80,15 +62,12 @@ class PersistedDocuments:
         return text
 
     async def _shared(self, digest: str) -> str | None:
-        if self._redis is None:
-            return None
         try:
-            text = await self._redis.get(_name(digest))
-        except FAILURES as error:
-            log.warning("Redis does not answer: %r", error)
+            text = await self._redis.ask(lambda client: client.get(_name(digest)))
+            # Whoever else writes to Redis must not decide what runs here.
+            return text.decode() if isinstance(text, bytes) and hashlib.sha256(text).hexdigest() == digest else None
+        except (RedisUnavailable, UnicodeDecodeError):
             return None
-        # Whoever else writes to Redis must not decide what runs here.
-        return text if isinstance(text, str) and hashlib.sha256(text.encode()).hexdigest() == digest else None
 
     def _remember(self, digest: str, text: str) -> None:
         self._texts[digest] = text

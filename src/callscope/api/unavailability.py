@@ -11,6 +11,7 @@ from callscope.query.errors import ErrorCode, RequestError
 log = logging.getLogger(__name__)
 
 INTERNAL = "An internal error occurred; it has been logged."
+TOO_LONG = "The request took too long: ask for less at once."
 GONE = (
     OSError,
     TimeoutError,
@@ -22,6 +23,7 @@ GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.LockNotAvailableError,
+    asyncpg.SerializationError,
 )
 
 
@@ -31,7 +33,7 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except asyncpg.QueryCanceledError as error:
-        raise RequestError(ErrorCode.TIMEOUT, "The request took too long: ask for less at once.") from error
+        raise RequestError(ErrorCode.TIMEOUT, TOO_LONG) from error
     except GONE as error:
         log.warning("the database does not answer: %r", error)
         raise RequestError(ErrorCode.OVERLOADED, "The database does not answer just now: try again in a moment.") from error

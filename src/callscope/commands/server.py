@@ -96,6 +96,8 @@ def _server(database_url: str, redis_url: str | None, settings: Settings, locate
         vonage_secrets=settings.vonage_secrets,
         locate=locate,
         metrics_key=settings.metrics_key,
+        read_database_url=settings.read_database_url,
+        cache_bytes=settings.cache_bytes,
     )
     # The schema is large and stays: without it, collecting garbage does not stop requests for tens of milliseconds.
     gc.collect()

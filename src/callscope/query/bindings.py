@@ -32,12 +32,23 @@ _KEY_TYPES: dict[str, SqlType] = {"at": "timestamptz", "number": "integer"}
 
 
 @dataclass(frozen=True)
+class Revised:
+    """Of a table whose rows change as a whole, together with all that hangs on them in settled tables: ``revision`` is a text
+    that no two states of a row share. Of rows for which ``large`` holds, summaries are kept by it. Templates over ``{row}``.
+    """
+
+    revision: str
+    large: str
+
+
+@dataclass(frozen=True)
 class Table:
     """A type's table. ``keys`` identify a row inside the project; ``tag`` starts its global ids."""
 
     name: str
     keys: tuple[str, ...]
     tag: str | None = None
+    revised: Revised | None = None
 
     @property
     def key_types(self) -> tuple[SqlType, ...]:
@@ -105,6 +116,7 @@ class Items:
 
     sql: str
     columns: str
+    summary: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +140,8 @@ class One:
     """One other row: of the type's table where its keys (or ``where``) match, or the single row of ``source``.
 
     ``by`` says what each given argument narrows; ``check`` refuses arguments that do not go together. The row and all inside
-    of it is read in the scope ``scope``: "" for the one without a name, None for that of the parent.
+    of it is read in the scope ``scope``: "" for the one without a name, None for that of the parent. A ``summary`` is dear for
+    large rows, and kept for these where their table says so.
     """
 
     where: str | None = None
@@ -137,6 +150,7 @@ class One:
     by: dict[str, Narrow] = field(default_factory=dict)
     check: Callable[[dict[str, Any]], None] | None = None
     scope: str | None = None
+    summary: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,6 +170,7 @@ class Many:
     paged: bool = True
     arguments: tuple[Argument, ...] = ()
     check: Callable[[dict[str, Any]], None] | None = None
+    summary: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,8 +241,8 @@ def embedded(description: str, *, prefix: str = "", null_when: str | None = None
     return _bound(Embedded(prefix, null_when), description)
 
 
-def items(sql: str, columns: str, description: str) -> Any:
-    return _bound(Items(sql if "{" in sql else f"{{row}}.{sql}", columns), description)
+def items(sql: str, columns: str, description: str, *, summary: bool = False) -> Any:
+    return _bound(Items(sql if "{" in sql else f"{{row}}.{sql}", columns, summary), description)
 
 
 def one(
@@ -239,8 +254,9 @@ def one(
     by: dict[str, Narrow] | None = None,
     check: Callable[[dict[str, Any]], None] | None = None,
     scope: str | None = None,
+    summary: bool = False,
 ) -> Any:
-    return _bound(One(where, source, arguments, by or {}, check, scope), description, arguments)
+    return _bound(One(where, source, arguments, by or {}, check, scope, summary), description, arguments)
 
 
 def listed(
@@ -251,9 +267,11 @@ def listed(
     order: Order = Order(()),
     arguments: tuple[Argument, ...] = (),
     check: Callable[[dict[str, Any]], None] | None = None,
+    summary: bool = False,
 ) -> Any:
     """A plain list: for rows that are few by nature, or cut by the argument ``first``."""
-    return _bound(Many(where, source, order=order, paged=False, arguments=arguments, check=check), description, arguments)
+    made = Many(where, source, order=order, paged=False, arguments=arguments, check=check, summary=summary)
+    return _bound(made, description, arguments)
 
 
 def refetch(description: str, arguments: tuple[Argument, ...]) -> Any:

@@ -7,7 +7,7 @@ alone, which are the same for all projects, stand as they are.
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, cast
 
@@ -34,13 +34,17 @@ from callscope.query.json_sql import Columns, array_sql, object_sql, row_sql
 from callscope.query.pages import PagePlan, Rows
 from callscope.query.parameters import Parameters, Reader, Site, Values, checked_text, id_keys, value_at
 from callscope.query.selection import TYPENAME, Selected, Selection
+from callscope.query.summaries import Summary, is_summary, place_sql
+
+NOW = "now()"
 
 
 @dataclass
 class Statement:
     """A compiled root field: its name, SQL, parameters, how the rows become the field's JSON, and what is to be done before.
 
-    What an effect gives is a parameter of the SQL; ``is_pure`` tells that it changes nothing.
+    What an effect gives is a parameter of the SQL; ``is_pure`` tells that it changes nothing. ``summaries`` are those that its
+    places name by number, where it is marked to give places.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Statement:
     assemble: Callable[[Sequence[Any], list[Values]], str]
     effect: Callable[[Any, Reader, Values], Awaitable[Any]] | None = None
     is_pure: bool = False
+    summaries: list[Summary] = field(default_factory=list)
 
 
 class Scope(dict[str, Any]):
@@ -62,6 +67,7 @@ class Scope(dict[str, Any]):
         if name == "key":
             return self.compiler.parameters.key()
         if name in self.compiler.references:
+            self.compiler.used.add(name)
             return self.compiler.references[name]
         return f"(select * from {self.compiler.place(name)} where project_id = $1)"
 
@@ -81,7 +87,8 @@ def node_types(schema: GraphQLSchema) -> dict[str, tuple[GraphQLObjectType, Tabl
 class Compiler:
     """Compiles one root field. ``tables`` maps the names of the projects' tables to where they are, ``references`` those that
     all projects share. ``scopes`` are other places, by name, where some of the tables are once more: what is inside of a row
-    there is read there, and its ids lead back there.
+    there is read there, and its ids lead back there. ``settled`` are the tables whose rows change with a revision alone,
+    ``summaries`` what was compiled to be kept (None where nothing is to be), ``used`` names what is read: tables, the time.
     """
 
     selection: Selection
@@ -89,13 +96,17 @@ class Compiler:
     nodes: dict[str, tuple[GraphQLObjectType, Table]]
     references: Mapping[str, str] = field(default_factory=dict)
     scopes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    settled: Collection[str] = frozenset()
     parameters: Parameters = field(default_factory=Parameters)
+    summaries: list[Summary] | None = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
     _numbers: Any = field(default_factory=count)
     _keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _scope: str = ""
 
     def place(self, name: str) -> str:
         """Where a table is, in the scope that is compiled."""
+        self.used.add(name)
         return self.scopes.get(self._scope, self.tables).get(name) or self.tables[name]
 
     @contextmanager
@@ -126,21 +137,27 @@ class Compiler:
         site = self._site(selected)
         if isinstance(binding, Refetch):
             return self._refetch(selected, site)
-        if isinstance(binding, Effect):
-            return self._effect(selected, binding, site)
-        if isinstance(binding, Computed):
-            return self._computed(selected, binding, site)
+        if isinstance(binding, Effect | Computed):
+            # What is read in a transaction is read of its state.
+            self.summaries = None
+            return (
+                self._effect(selected, binding, site) if isinstance(binding, Effect) else self._computed(selected, binding, site)
+            )
         if isinstance(binding, Many) and binding.paged:
             sql, assemble = PagePlan.of(self, selected, binding, site, parent="").statement()
-            return Statement(selected.name, sql, self.parameters, assemble)
+            return self._statement(selected, sql, assemble)
         if isinstance(binding, One):
             sql = self._one(selected, binding, site, parent="")
         else:
             sql = self._list(selected, binding, site, parent="")
-        return Statement(selected.name, f"select {sql}", self.parameters, lambda rows, _: rows[0][0] or "null")
+        return self._statement(selected, f"select {sql}", lambda rows, _: rows[0][0] or "null")
+
+    def _statement(self, selected: Selected, sql: str, assemble: Callable[[Sequence[Any], list[Values]], str]) -> Statement:
+        return Statement(selected.name, sql, self.parameters, assemble, summaries=self.summaries or [])
 
     def _effect(self, selected: Selected, binding: Effect, site: int) -> Statement:
-        """The payload, read from what the effect did."""
+        """The payload, read from what the effect did, in its transaction: nothing of it is kept."""
+        self.summaries = None
         self._check(binding, site)
         row = self.alias()
         columns = self.columns(cast("GraphQLObjectType", selected.object_type), selected.selection_sets, row, None)
@@ -150,7 +167,8 @@ class Compiler:
         return Statement(selected.name, sql, self.parameters, lambda rows, _: rows[0][0], binding.run)
 
     def _computed(self, selected: Selected, binding: Computed, site: int) -> Statement:
-        """A list of what was worked out before."""
+        """A list of what was worked out before, in the same transaction: nothing of it is kept."""
+        self.summaries = None
         self._check(binding, site)
         row = self.alias()
         tag, _ = decode_id(str(self.values(site)[binding.within])) or ("", [])
@@ -192,9 +210,7 @@ class Compiler:
                 return cast("str", objects.get(0, "null"))
             return "[" + ",".join([objects.get(position, "null") for position in range(len(sites[site][name]))]) + "]"
 
-        return Statement(
-            selected.name, " union all ".join(branches) or "select 1 where $1::integer is null", self.parameters, assemble
-        )
+        return self._statement(selected, " union all ".join(branches) or "select 1 where $1::integer is null", assemble)
 
     # ---------------------------------------------------------------------------------------------- objects
 
@@ -203,9 +219,19 @@ class Compiler:
     ) -> Columns:
         """The fields of one row's object: the answer's keys, and the expression for each."""
         fields = self.selection.fields(type_, selection_sets)
-        return [(selected.key, self._value(type_, selected, row, table, prefix)) for selected in fields]
+        return [(selected.key, self._field(type_, selected, row, table, prefix)) for selected in fields]
 
-    def _value(self, type_: GraphQLObjectType, selected: Selected, row: str, table: Table | None, prefix: str) -> str:
+    def _field(self, type_: GraphQLObjectType, selected: Selected, row: str, table: Table | None, prefix: str) -> str:
+        """The value, or of what can be kept of large rows a place for it."""
+        if self.summaries is None or table is None or prefix or not is_summary(selected, table):
+            return self.value(type_, selected, row, table, prefix)
+        summary = Summary.of(self, type_, selected, table)
+        if summary is None:
+            return self.value(type_, selected, row, table)
+        self.summaries.append(summary)
+        return place_sql(self, table, row, replace(self, summaries=None).value(type_, selected, row, table))
+
+    def value(self, type_: GraphQLObjectType, selected: Selected, row: str, table: Table | None, prefix: str = "") -> str:
         if selected.name == TYPENAME:
             return f"'{type_.name}'::text"
         binding = binding_of(selected.definition)
@@ -328,6 +354,8 @@ class Compiler:
         return self.format(narrow.sql, row=row, parent=parent, value=parameter)
 
     def format(self, template: str, **names: Any) -> str:
+        if NOW in template:
+            self.used.add(NOW)
         return template.format_map(Scope(self, {"prefix": "", **names}))
 
     def alias(self, table: Table | None = None) -> str:

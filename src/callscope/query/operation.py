@@ -1,10 +1,9 @@
 """From a document's text to an answer's bytes: parsed and validated once, compiled once per shape of its variables."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import orjson
 from graphql import (
@@ -25,7 +24,8 @@ from graphql.execution.values import VariableValues, get_variable_values
 from callscope.query.compiler import Compiler, Statement, node_types
 from callscope.query.cost import Meter, check_cost, check_size, size_of
 from callscope.query.errors import ErrorCode, RequestError
-from callscope.query.parameters import Reader, Values, shape_of
+from callscope.query.parameters import shape_of
+from callscope.query.plan import Introspection, Plan
 from callscope.query.selection import TYPENAME, Selected, Selection
 
 MAX_TOKENS = 10_000
@@ -33,99 +33,6 @@ MAX_ERRORS = 5
 MAX_DOCUMENTS = 1_000
 MAX_PLANS = 64
 MAX_CACHED_CHARACTERS = 20_000
-ONE_STATE: dict[str, Any] = {"isolation": "repeatable_read", "readonly": True}
-
-
-class Connection(Protocol):
-    """What an operation needs of the database."""
-
-    async def fetch(self, query: str, *args: Any) -> Sequence[Any]: ...
-
-    def transaction(self, *, isolation: Any = None, readonly: bool = False) -> AbstractAsyncContextManager[Any]: ...
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The data, and for each root field that found something its name and arguments."""
-
-    data: bytes
-    found: list[tuple[str, Values]]
-
-
-Introspection = Callable[[VariableValues], bytes]
-
-
-@dataclass
-class Plan:
-    """The root fields of one operation in order: JSON that is known already, introspection, or a statement."""
-
-    fields: list[tuple[str, bytes | Introspection | Statement]]
-
-    def bound(self, reader: Reader, variables: VariableValues) -> "BoundPlan":
-        """The plan with its values, to be run as often as the same is asked. Refuses values that an argument does not take."""
-        parts: list[BoundPart] = []
-        for key, part in self.fields:
-            head = b'"%b":' % key.encode()
-            if isinstance(part, Statement):
-                arguments, sites = part.parameters.evaluate(reader, variables)
-                parts.append(BoundPart(head, part, arguments, sites))
-            else:
-                parts.append(BoundPart(head + (part if isinstance(part, bytes) else part(variables)), None, [], []))
-        reads_inspections = any(part.parameters.uses_key for _, part in self.fields if isinstance(part, Statement))
-        return BoundPlan(parts, reads_inspections, reader)
-
-
-class BoundPart(NamedTuple):
-    """A root field: the start of its JSON, or all of it where there is no statement."""
-
-    head: bytes
-    statement: Statement | None
-    arguments: list[Any]
-    sites: list[Values]
-
-
-class BoundPlan(NamedTuple):
-    """A plan and its values. ``reads_inspections`` tells whether it asks what the reader's key opened before.
-
-    A plan of a mutation is run once, on a connection that may write.
-    """
-
-    parts: list[BoundPart]
-    reads_inspections: bool
-    reader: Reader
-
-    @property
-    def known_bytes(self) -> int:
-        """How much of the answer it holds already, such as introspection's."""
-        return sum(len(part.head) for part in self.parts)
-
-    async def run(self, connection: Connection) -> Answer:
-        pieces: list[bytes] = []
-        found: list[tuple[str, Values]] = []
-        for head, statement, arguments, sites in self.parts:
-            if statement is None:
-                pieces.append(head)
-                continue
-            if statement.effect is None:
-                rows = await connection.fetch(statement.sql, *arguments)
-            else:
-                rows = await self._after_effect(connection, statement, sites)
-            value = statement.assemble(rows, sites).encode()
-            if value != b"null":
-                found.append((statement.name, sites[0]))
-            pieces.append(head + value)
-        return Answer(b"{%b}" % b",".join(pieces), found)
-
-    async def _after_effect(self, connection: Connection, statement: Statement, sites: list[Values]) -> Sequence[Any]:
-        """A mutation's effect, and its payload as it is then: each root field is a transaction, one after the other.
-
-        What only reads sees one state of the database throughout. What it gives is nowhere kept: a plan may be run again.
-        """
-        assert statement.effect is not None  # noqa: S101
-        async with connection.transaction(**(ONE_STATE if statement.is_pure else {})):
-            outcome = await statement.effect(connection, self.reader, sites[0])
-            known = [*sites[:-1], {**sites[-1], "outcome": orjson.dumps(outcome).decode()}]
-            return await connection.fetch(statement.sql, *statement.parameters.arguments(self.reader.project_id, known))
 
 
 @dataclass
@@ -186,7 +93,8 @@ class Operation:
 
 class Engine:
     """Compiles and runs the operations of one schema. ``tables`` maps the names of tables to where they are, ``references``
-    those of tables that all projects share, ``scopes`` by name the tables that are elsewhere once more.
+    those of tables that all projects share, ``scopes`` by name the tables that are elsewhere once more. ``settled`` names the
+    tables whose rows change with a revision alone.
     """
 
     def __init__(
@@ -195,11 +103,13 @@ class Engine:
         tables: Mapping[str, str],
         references: Mapping[str, str] | None = None,
         scopes: Mapping[str, Mapping[str, str]] | None = None,
+        settled: Collection[str] = (),
     ) -> None:
         self.schema = schema
         self.tables = tables
         self.references = references or {}
         self.scopes = scopes or {}
+        self.settled = frozenset(settled)
         self.nodes = node_types(schema)
         self._documents: OrderedDict[str, dict[str | None, Operation]] = OrderedDict()
 
@@ -264,7 +174,7 @@ class Engine:
                 return self._introspect(operation, root, variables)
             return lambda given: self._introspect(operation, root, given)
         selection = Selection(self.schema, operation.fragments, variables)
-        return Compiler(selection, self.tables, self.nodes, self.references, self.scopes).root(root)
+        return Compiler(selection, self.tables, self.nodes, self.references, self.scopes, self.settled).root(root)
 
     def _introspect(self, operation: Operation, root: Selected, variables: VariableValues) -> bytes:
         """Introspection stays with graphql-core; its answer depends on nothing that is stored."""

@@ -80,6 +80,8 @@ class Parameters:
     getters: list[Parameter] = field(default_factory=list)
     checks: list[Callable[[list[Values]], None]] = field(default_factory=list)
     uses_key: bool = False
+    marker_at: int | None = None
+    """Where among the arguments the mark of places goes, of a statement that has some."""
 
     def site(self, site: Site) -> int:
         self.sites.append(site)
@@ -97,6 +99,13 @@ class Parameters:
     def outcome(self) -> str:
         """What was done or worked out before the statement: known once it was."""
         return self.add(lambda sites: sites[-1].get("outcome"), "jsonb")
+
+    def marker(self) -> str:
+        """What marks the places of summaries: null unless the statement is to give places."""
+        if self.marker_at is None:
+            self.marker_at = len(self.getters) + 1
+            self.add(lambda _: None, "text")
+        return f"${self.marker_at + 1}::text"
 
     def evaluate(self, reader: Reader, variables: VariableValues) -> tuple[list[Any], list[Values]]:
         """The statement's arguments, and each site's values. Refuses values that an argument does not take."""

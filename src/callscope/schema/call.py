@@ -7,6 +7,7 @@ import strawberry
 from callscope.query.bindings import Argument, Narrow, Order, column, embedded, many, narrow, one
 from callscope.retention import EXPIRES_AT
 from callscope.schema.inspectable import Inspectable
+from callscope.schema.inspection import CALL_REVISED
 from callscope.schema.meeting import Meeting, meetings
 from callscope.schema.node import Node, Page, table
 from callscope.schema.participant import Participant
@@ -103,7 +104,7 @@ class Ratings:
 
 
 @strawberry.type(description="What a platform's id names: an ACS call, a Vonage session, a conference.")
-@table("call", "call_key", tag="call")
+@table("call", "call_key", tag="call", revised=CALL_REVISED)
 class Call(Node, Inspectable):
     call_id: str = column("call_id", "The platform's own id.")
     platform: Platform = column("platform", "The system that it ran on.")

@@ -5,10 +5,16 @@ from typing import Any
 
 import strawberry
 
-from callscope.query.bindings import column, embedded, items, listed, one
+from callscope.query.bindings import Revised, column, embedded, items, listed, one
 from callscope.schema.node import table
 from callscope.schema.references import ParticipantRef
 from callscope.vocabulary import CallType, DataWarningKind, EndpointKind, IssueKind, Severity, TelemetryKind
+
+# A call that went and was told of again counts its revisions anew: the instant tells them apart.
+_REVISION = "{row}.revision || '.' || (extract(epoch from {row}.derived_at) * 1000000)::bigint"
+_OF_ITS_CALL = f"(select {_REVISION.replace('{row}', 'own')} from {{call}} own where own.call_key = {{row}}.call_key)"
+CALL_REVISED = Revised(_REVISION, "{row}.is_large")
+MEETING_REVISED = Revised(_OF_ITS_CALL, "{row}.is_large")
 
 
 @strawberry.type(description="How many participants used an SDK.")
@@ -91,6 +97,7 @@ def issue_summary(where: str) -> Any:
         " min(array_position('{{CRITICAL,ERROR,WARNING,INFO}}'::text[], own.severity)), count(*) desc, own.kind) by_kind)",
         "kind text, severity text, count integer, participant_count integer, recovered_count integer, total_seconds float8",
         "Issues counted by kind, worst first.",
+        summary=True,
     )
 
 

@@ -10,7 +10,7 @@ from callscope.schema.attempt_timeline import AttemptTimeline, connection_summar
 from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
 from callscope.schema.inspectable import Inspectable
-from callscope.schema.inspection import IssueCount, issue_summary
+from callscope.schema.inspection import MEETING_REVISED, IssueCount, issue_summary
 from callscope.schema.issue import Issue, issues, worst_issue
 from callscope.schema.metric_bands import MetricBands, metric_bands
 from callscope.schema.metric_series import MetricSeries, metric_series, worst_series
@@ -57,7 +57,7 @@ class MeetingFilter:
 
 
 @strawberry.type(description="A stretch of a call with someone connected; once all have left for a while, the next is another.")
-@table("meeting", "call_key", "number", tag="meeting")
+@table("meeting", "call_key", "number", tag="meeting", revised=MEETING_REVISED)
 class Meeting(Node, Inspectable):
     number: int = column("number", "1 for the call's first meeting.")
     call: CallRef = one("The call.")

@@ -4,16 +4,18 @@ from typing import Generic, TypeVar
 
 import strawberry
 
-from callscope.query.bindings import Table, column
+from callscope.query.bindings import Revised, Table, column
 
 T = TypeVar("T")
 
 
-def table(name: str, *keys: str, tag: str | None = None):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def table(  # type: ignore[no-untyped-def]  # noqa: ANN201
+    name: str, *keys: str, tag: str | None = None, revised: Revised | None = None
+):
     """Says where a type's rows are. ``keys`` identify one inside the project; ``tag`` starts its global ids."""
 
     def decorate(cls: type[T]) -> type[T]:
-        cls.__table__ = Table(name, keys, tag)  # type: ignore[attr-defined]
+        cls.__table__ = Table(name, keys, tag, revised)  # type: ignore[attr-defined]
         return cls
 
     return decorate

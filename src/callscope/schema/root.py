@@ -51,6 +51,20 @@ LIVE_TABLES = {
     },
 }
 
+SETTLED_TABLES = (
+    "call",
+    "connection",
+    "data_warning",
+    "issue",
+    "meeting",
+    "metric_series",
+    "participant",
+    "report",
+    "stream",
+    "subscriber",
+)
+"""What settling alone writes, with a new revision of the call each time: what is read of these can be kept by it."""
+
 
 def _names_a_call(values: dict[str, Any]) -> None:
     if values.get("id") is None and values.get("callId") is None:
@@ -111,4 +125,4 @@ CORE_SCHEMA = SCHEMA._schema
 
 def engine() -> Engine:
     """The compiler and runner of operations, on live and saved data."""
-    return Engine(CORE_SCHEMA, LIVE_TABLES, REFERENCE_TABLES, {SCOPE: SAVED_TABLES})
+    return Engine(CORE_SCHEMA, LIVE_TABLES, REFERENCE_TABLES, {SCOPE: SAVED_TABLES}, SETTLED_TABLES)

@@ -34,9 +34,12 @@ class Pool:
         asyncpg.InternalClientError,
     )
 
-    def __init__(self, database_url: str, *, size: int) -> None:
+    def __init__(self, database_url: str, *, size: int, reads_only: bool = False) -> None:
         self._database_url = database_url
         self._size = size
+        self._session = SESSION | {"statement_timeout": str(STATEMENT_TIMEOUT_MS)}
+        if reads_only:
+            self._session["default_transaction_read_only"] = "on"
         self._idle: list[asyncpg.Connection] = []
         self._busy: set[asyncpg.Connection] = set()
 
@@ -104,11 +107,11 @@ class Pool:
             statement_cache_size=500,
             # Compiled statements are long; their size must not keep them from being prepared.
             max_cacheable_statement_size=0,
-            server_settings={**SESSION, "statement_timeout": str(STATEMENT_TIMEOUT_MS)},
+            server_settings=self._session,
         )
 
     async def read(self, run: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        """Run something that only reads. Tried once more where PostgreSQL restarted: each pooled connection fails once then."""
+        """Run something that only reads. Tried once more where PostgreSQL restarted, after which each connection fails once."""
         # As connection() does, whose context manager costs a tenth of a short request.
         connection = await self._acquire()
         try:
@@ -119,6 +122,9 @@ class Pool:
         except self.RESTARTED:
             while self._idle:
                 self._idle.pop().terminate()
+        except asyncpg.SerializationError:
+            # Of a replica, which could not keep rows any longer that the primary is done with.
+            pass
         finally:
             self._release(connection)
         async with self.connection() as connection:
