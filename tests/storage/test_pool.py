@@ -71,6 +71,11 @@ class TestSession:
         assert await self.shown(connection) == ["UTC", "off", "0", "callscope"]
         await connection.close()
 
+    async def test_of_a_replica_cannot_write(self, database_url):
+        async with Pool(database_url, size=1, reads_only=True) as pool:
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                await pool.read(lambda connection: connection.execute("create table half ()"))
+
     @pytest.mark.parametrize("length", [100, 100_000])
     async def test_prepares_statements_once_however_long(self, pool, length):
         statement = f"select 1 as {'x' * 10} /* {'-' * length} */"
@@ -177,6 +182,19 @@ class TestRead:
         with pytest.raises(Pool.RESTARTED):
             await pool.read(read)
         assert len(runs) == 2
+
+    async def test_is_tried_once_more_on_a_replica_that_could_not_keep_its_rows(self, pool):
+        conflict = "do $$ begin raise exception 'conflict with recovery' using errcode = '40001'; end $$"
+        runs = []
+
+        async def read(connection):
+            runs.append(await backend(connection))
+            return await connection.fetchval("select true" if len(runs) > 1 else conflict)
+
+        idle = await held(pool, 2)
+        assert await pool.read(read) is True
+        assert len(runs) == 2
+        assert set(await held(pool, 2)) == set(idle)
 
     async def test_a_mistake_is_not_tried_again(self, pool):
         runs = []

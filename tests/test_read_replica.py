@@ -1,0 +1,150 @@
+"""Reads from a streaming replica, and all else from the primary: with real servers of the test's own."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+import pytest
+
+from callscope.ingest import ingest_plans
+from callscope.storage import postgres_server
+from callscope.storage.file_lock import FileLock
+from callscope.storage.migrations import migrate
+from callscope.storage.pool import connect
+from callscope.storage.postgres_server import DATABASE, PORT, ROLE, PostgresServer
+from callscope.storage.server_account import current_account
+from tests.inspector import Inspector
+from tests.inspector import inspector as running
+from tests.plans import sample_plans
+
+REPLICATED = {"wal_level": "replica", "max_wal_senders": "4", "max_connections": "40", "shared_buffers": "16MB"}
+CALLS = "{ calls { totalCount } }"
+
+
+class Standby(PostgresServer):
+    """A PostgreSQL that follows another one."""
+
+    def __init__(self, data_dir: Path, primary: PostgresServer) -> None:
+        super().__init__(data_dir, socket_folder(), primary.account, durable=False)
+        self.primary = primary
+
+    def prepare(self, lock: FileLock) -> None:
+        if not self.data.exists():
+            self.data.mkdir()
+            self.account.own(self.data)
+            with self.place(self.data) as (data, descriptors):
+                source = ["-h", str(self.primary.sockets), "-p", str(PORT), "-U", ROLE]
+                options = ["-D", data, "-R", "--checkpoint=fast", "--no-sync"]
+                self._run([self._program("pg_basebackup"), *source, *options], (lock.descriptor, *descriptors))
+
+
+def socket_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="callscope-"))
+    current_account().admit(folder, write=True)
+    return folder
+
+
+@contextmanager
+def running_server(server: PostgresServer) -> Iterator[str]:
+    with closing(server):
+        try:
+            server.start()
+            yield f"postgresql://{ROLE}@/{DATABASE}?host={quote(str(server.sockets), safe='/')}"
+        finally:
+            server.stop()
+            shutil.rmtree(server.sockets)
+
+
+@dataclass
+class Replicated:
+    """An application that reads from a replica, and connections to both servers."""
+
+    inspector: Inspector
+    replica: asyncpg.Connection
+    server: Standby
+
+    async def caught_up(self) -> None:
+        position = await self.inspector.connection.fetchval("select pg_current_wal_insert_lsn()::text")
+        await until(lambda: self.replica.fetchval("select pg_last_wal_replay_lsn() >= $1::text::pg_lsn", position))
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(2_000):
+        if await condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+@pytest.fixture
+async def replicated(new_data_dir, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Replicated]:
+    monkeypatch.setattr(postgres_server, "SETTINGS", postgres_server.SETTINGS | REPLICATED)
+    primary = PostgresServer(new_data_dir(), socket_folder(), current_account(), durable=False)
+    with running_server(primary) as database_url:
+        connection = await connect(database_url)
+        await migrate(connection)
+        await connection.close()
+        standby = Standby(new_data_dir(), primary)
+        with running_server(standby) as read_url:
+            replica = await asyncpg.connect(read_url)
+            async with running(database_url, read_database_url=read_url) as found:
+                yield Replicated(found, replica, standby)
+            await replica.close()
+
+
+async def test_reads_go_to_the_replica_and_all_else_to_the_primary(replicated: Replicated) -> None:
+    found, replica = replicated.inspector, replicated.replica
+    await ingest_plans(found.connection, found.database_url, found.project_id, sample_plans()[2:3])
+    await found.connection.execute("update callscope.project set large_meeting_subscribers = 5")
+    await found.settle()
+    await replicated.caught_up()
+    await replica.execute("select pg_wal_replay_pause()")
+    await until(lambda: replica.fetchval("select pg_get_wal_replay_pause_state() = 'paused'"))
+
+    # What is written from here on is on the primary alone.
+    answer = await found.client.post("/ingest", content=b'{"type":"participant","callId":"new","participantId":"p"}\n')
+    assert answer.json()["accepted"] == 1
+    await found.settle()
+    assert await found.connection.fetchval("select count(*) from live.call") == 2
+    assert (await found.query(CALLS))["calls"]["totalCount"] == 1
+    assert (await found.query('{ call(callId: "new") { id } }'))["call"] is None
+    text = '{ call(callId: "broadcast") { id isLarge issueSummary { kind count } } }'
+    call = (await found.query(text))["call"]
+    assert call["isLarge"]
+
+    save = 'mutation ($id: ID!) { saveSession(input: {callId: $id, name: "kept"}) { savedSession { name } errors { code } } }'
+    assert (await found.query(save, id=call["id"]))["saveSession"] == {"savedSession": {"name": "kept"}, "errors": []}
+    assert (await found.query("{ savedSessions { totalCount } }"))["savedSessions"]["totalCount"] == 0
+    # A server finds again what it noted itself.
+    assert (await found.query("{ recentlyInspectedCalls { callId } }"))["recentlyInspectedCalls"] == [{"callId": "broadcast"}]
+    used = "select max(last_used_at) > min(created_at) from callscope.api_key"
+    assert await found.connection.fetchval(used)
+
+    await replica.execute("select pg_wal_replay_resume()")
+    await replicated.caught_up()
+    assert (await found.query(CALLS))["calls"]["totalCount"] == 2
+    assert (await found.query("{ savedSessions { totalCount } }"))["savedSessions"]["totalCount"] == 1
+
+
+async def test_without_its_replica_a_server_takes_telemetry_in_and_is_not_ready(replicated: Replicated) -> None:
+    found = replicated.inspector
+    assert (await found.client.get("/health/ready")).status_code == 200
+    assert "callscope_read_pool_connections 16.0" in (await found.client.get("/metrics")).text
+    await replicated.replica.close()
+    replicated.server.stop()
+    assert (await found.post(CALLS)).status_code == 503
+    assert (await found.client.get("/health/ready")).status_code == 503
+    answer = await found.client.post("/ingest", content=b'{"type":"participant","callId":"new","participantId":"p"}\n')
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
+    replicated.server.start()
+    await until(lambda: answers(found))
+
+
+async def answers(found: Inspector) -> bool:
+    return (await found.post(CALLS)).status_code == 200
