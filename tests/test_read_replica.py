@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -62,12 +63,21 @@ def running_server(server: PostgresServer) -> Iterator[str]:
 
 
 @dataclass
+class Pair:
+    """A primary and its replica."""
+
+    database_url: str
+    read_url: str
+    standby: Standby
+
+
+@dataclass
 class Replicated:
-    """An application that reads from a replica, and connections to both servers."""
+    """An application that reads from the replica, and a connection to that."""
 
     inspector: Inspector
     replica: asyncpg.Connection
-    server: Standby
+    standby: Standby
 
     async def caught_up(self) -> None:
         position = await self.inspector.connection.fetchval("select pg_current_wal_insert_lsn()::text")
@@ -82,20 +92,26 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     raise AssertionError("it never came")
 
 
+@pytest.fixture(scope="module")
+async def pair(new_data_dir) -> AsyncIterator[Pair]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(postgres_server, "SETTINGS", postgres_server.SETTINGS | REPLICATED)
+        primary = PostgresServer(new_data_dir(), socket_folder(), current_account(), durable=False)
+        with running_server(primary) as database_url:
+            connection = await connect(database_url)
+            await migrate(connection)
+            await connection.close()
+            standby = Standby(new_data_dir(), primary)
+            with running_server(standby) as read_url:
+                yield Pair(database_url, read_url, standby)
+
+
 @pytest.fixture
-async def replicated(new_data_dir, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Replicated]:
-    monkeypatch.setattr(postgres_server, "SETTINGS", postgres_server.SETTINGS | REPLICATED)
-    primary = PostgresServer(new_data_dir(), socket_folder(), current_account(), durable=False)
-    with running_server(primary) as database_url:
-        connection = await connect(database_url)
-        await migrate(connection)
-        await connection.close()
-        standby = Standby(new_data_dir(), primary)
-        with running_server(standby) as read_url:
-            replica = await asyncpg.connect(read_url)
-            async with running(database_url, read_database_url=read_url) as found:
-                yield Replicated(found, replica, standby)
-            await replica.close()
+async def replicated(pair: Pair) -> AsyncIterator[Replicated]:
+    replica = await asyncpg.connect(pair.read_url)
+    async with running(pair.database_url, uuid4().hex, read_database_url=pair.read_url) as found:
+        yield Replicated(found, replica, pair.standby)
+    await replica.close()
 
 
 async def test_reads_go_to_the_replica_and_all_else_to_the_primary(replicated: Replicated) -> None:
@@ -137,12 +153,12 @@ async def test_without_its_replica_a_server_takes_telemetry_in_and_is_not_ready(
     assert (await found.client.get("/health/ready")).status_code == 200
     assert "callscope_read_pool_connections 16.0" in (await found.client.get("/metrics")).text
     await replicated.replica.close()
-    replicated.server.stop()
+    replicated.standby.stop()
     assert (await found.post(CALLS)).status_code == 503
     assert (await found.client.get("/health/ready")).status_code == 503
     answer = await found.client.post("/ingest", content=b'{"type":"participant","callId":"new","participantId":"p"}\n')
     assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
-    replicated.server.start()
+    replicated.standby.start()
     await until(lambda: answers(found))
 
 

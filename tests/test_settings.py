@@ -30,6 +30,8 @@ def test_each_is_read_from_its_variable():
             "CALLSCOPE_VONAGE_SIGNATURE_SECRET": "this, next",
             "CALLSCOPE_GEOIP_DATABASE": "/data/city.mmdb",
             "CALLSCOPE_METRICS_KEY": "figures",
+            "CALLSCOPE_READ_DATABASE_URL": "postgresql://replica/calls",
+            "CALLSCOPE_CACHE_BYTES": "0",
         }
     )
     assert read == Settings(
@@ -45,13 +47,15 @@ def test_each_is_read_from_its_variable():
         ("this", "next"),
         Path("/data/city.mmdb"),
         "figures",
+        "postgresql://replica/calls",
+        0,
     )
     assert not any(secret in repr(read) for secret in ("this", "next", "figures"))
 
 
 def test_an_empty_variable_is_none():
     names = ["DATA_DIR", "DATABASE_URL", "REDIS_URL", "HOST", "PORT", "POOL_SIZE", "CORS_ORIGINS", "INGEST_REQUESTS"]
-    names += ["INGEST_BYTES", "VONAGE_SIGNATURE_SECRET", "GEOIP_DATABASE", "METRICS_KEY"]
+    names += ["INGEST_BYTES", "VONAGE_SIGNATURE_SECRET", "GEOIP_DATABASE", "METRICS_KEY", "READ_DATABASE_URL", "CACHE_BYTES"]
     assert Settings.read({f"CALLSCOPE_{name}": "" for name in names}) == Settings.read({})
 
 
@@ -84,6 +88,8 @@ def test_origins(value, origins):
         ("REDIS_URL", "localhost:6379"),
         ("INGEST_REQUESTS", "0"),
         ("INGEST_BYTES", "1 GB"),
+        ("CACHE_BYTES", "-1"),
+        ("READ_DATABASE_URL", "postgresql://replica-of-nothing"),
         ("VONAGE_SIGNATURE_SECRET", "this,,next"),
         ("VONAGE_SIGNATURE_SECRET", " "),
         ("CORS_ORIGINS", "inspector.example"),

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench import (
+    bench_cache,
     bench_diagnosis,
     bench_growth,
     bench_ingest,
@@ -30,6 +31,7 @@ RUNS = {
     "saved": bench_saved.run,
     "large": bench_large.run,
     "diagnosis": bench_diagnosis.run,
+    "cache": bench_cache.run,
 }
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)

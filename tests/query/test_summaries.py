@@ -142,6 +142,7 @@ async def test_a_summary_is_read_once_for_each_revision(large: Inspector, pool: 
     plan, kept = bound(large, text), Kept()
     answers = [(await plan.read(pool.read, kept)).data for _ in range(3)]
     assert set(answers) == {await plainly(large, text)}
+    assert {key.project_id for key, _ in kept.computed} == {large.project_id}
     assert [(key.place, key.keys.count("_")) for key, _ in kept.computed] == [("live.call", 0), ("live.meeting", 1)]
     assert MARK.encode() not in answers[0]
 
@@ -264,11 +265,13 @@ class TestRevisions:
 
     async def test_an_answer_may_hold_what_looks_like_a_place(self, busy: Inspector) -> None:
         """Nobody outside can know the mark."""
-        name = f'"{"0" * len(MARK)}~0~1~1.1"'
+        name = f"{'0' * len(MARK)}~0~1~1.1"
         await busy.tell([ParticipantRecord(call_id="broadcast", participant_id="forger", display_name=name)])
         text = f'{{ call(callId: "broadcast") {{ participant(participantId: "forger") {{ displayName }} {ISSUES} }} }}'
         async with Pool(busy.database_url, size=2) as pool:
-            answer = (await bound(busy, text).read(pool.read, Kept())).data
+            kept = Kept()
+            answer = (await bound(busy, text).read(pool.read, kept)).data
+        assert len(kept.computed) == 1
         assert json.loads(answer)["call"]["participant"]["displayName"] == name
         assert answer == await plainly(busy, text)
 

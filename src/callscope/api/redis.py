@@ -25,7 +25,7 @@ STEPS, TURNS = 3, 10
 """The patience is that of so many steps, and then so many turns of the event loop: one that is busy itself finds nobody slow."""
 ANSWER_SECONDS = 1.0
 """So long may connecting, and an answer that nobody waits for any more, take in the background."""
-FAILURES_IN_A_ROW = 3
+FAILURES_IN_A_ROW = 5
 AGAIN_SECONDS = 1.0
 CONNECTIONS = 32
 # What does not speak Redis's protocol makes its client raise the last two.

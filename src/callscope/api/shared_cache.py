@@ -13,6 +13,8 @@ import time
 from enum import Enum
 from typing import Any
 
+from redis.exceptions import NoScriptError
+
 from callscope.api.redis import Redis
 
 KEPT_SECONDS = 3600
@@ -30,8 +32,23 @@ DIGEST_BYTES = 32
 ENTRY_BYTES = 300
 """What Redis needs for an entry besides its value, about."""
 
+
+class Script:
+    """A script that Redis runs at once, with nothing in between. It is sent where Redis does not know it yet."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._sha1 = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, client: Any, *arguments: Any) -> Any:
+        try:
+            return await client.evalsha(self._sha1, *arguments)
+        except NoScriptError:
+            return await client.eval(self._text, *arguments)
+
+
 # A lock that none of us made lasts for longer than one does, or for ever. A full Redis takes no lock: then all compute.
-CLAIM = """
+CLAIM = Script("""
 local kind = redis.call('type', KEYS[1]).ok
 if kind == 'string' and redis.call('strlen', KEYS[1]) <= tonumber(ARGV[3]) then return redis.call('get', KEYS[1]) end
 if kind ~= 'none' then redis.call('del', KEYS[1]) end
@@ -39,12 +56,12 @@ local left = redis.call('pttl', KEYS[2])
 if left >= 0 and left <= tonumber(ARGV[2]) and redis.pcall('get', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.pcall('set', KEYS[2], ARGV[1], 'px', ARGV[2])
 return 1
-"""
-HOLD = """
+""")
+HOLD = Script("""
 if redis.pcall('get', KEYS[1]) == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end
-"""
+""")
 # The value comes first: after any other write, a full Redis would take it.
-PUT = """
+PUT = Script("""
 local now, kept, limit = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local total = redis.call('type', KEYS[4]).ok == 'string' and tonumber(redis.call('get', KEYS[4]))
 local done = redis.pcall('set', KEYS[1], ARGV[1], 'px', kept)
@@ -60,7 +77,7 @@ end
 for _, name in ipairs(redis.call('zrangebyscore', KEYS[3], '-inf', now - kept, 'limit', 0, 100)) do forget(name) end
 while total > limit and redis.call('zcard', KEYS[3]) > 0 do forget(redis.call('zrange', KEYS[3], 0, 0)[1]) end
 redis.call('set', KEYS[4], redis.call('zcard', KEYS[3]) > 0 and string.format('%.0f', total) or 0)
-"""
+""")
 
 
 class Claim(Enum):
@@ -108,8 +125,8 @@ class SharedCache:
         keys = [PREFIX + name, LOCK_PREFIX + name]
         return await self._run(CLAIM, keys, [token, round(LOCK_SECONDS * 1000), DIGEST_BYTES + MAX_BYTES])
 
-    async def _run(self, script: str, keys: list[str], values: list[Any]) -> Any:
-        return await self._redis.ask(lambda client: client.register_script(script)(keys=keys, args=values))
+    async def _run(self, script: Script, keys: list[str], values: list[Any]) -> Any:
+        return await self._redis.ask(lambda client: script.run(client, len(keys), *keys, *values))
 
 
 def _sealed(name: str, value: bytes) -> bytes:
