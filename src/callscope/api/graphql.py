@@ -17,13 +17,13 @@ from callscope.api.graphql_request import GRAPHQL_RESPONSE, JSON, GraphQLRequest
 from callscope.api.inspections import Inspections
 from callscope.api.keys import Grant, Keyring
 from callscope.api.persisted import PersistedDocuments
-from callscope.api.unavailability import INTERNAL, TOO_LONG, database_errors
+from callscope.api.unavailability import INTERNAL, database_errors
 from callscope.query.cost import COST_LIMIT
 from callscope.query.errors import ErrorCode, RequestError
 from callscope.query.operation import Engine
 from callscope.query.parameters import Reader
 from callscope.query.plan import Answer, BoundPlan
-from callscope.storage.pool import STATEMENT_TIMEOUT_MS, Pool
+from callscope.storage.pool import Pool
 
 log = logging.getLogger(__name__)
 
@@ -129,15 +129,7 @@ class GraphQLEndpoint:
     async def _read(self, plan: BoundPlan) -> Answer:
         """From a replica, but for what this server notes by itself and must find again."""
         pool = self._pool if plan.reads_inspections else self._readers
-        if not plan.has_summaries:
-            return await pool.read(plan.run)
-        try:
-            async with asyncio.timeout(STATEMENT_TIMEOUT_MS / 1000) as limit:
-                return await plan.read(pool.read, self._cache)
-        except TimeoutError:
-            if limit.expired():
-                raise RequestError(ErrorCode.TIMEOUT, TOO_LONG) from None
-            raise
+        return await (plan.read(pool.read, self._cache) if plan.has_summaries else pool.read(plan.run))
 
     async def _change(self, plan: BoundPlan) -> Answer:
         """A mutation, never tried again: the client knows whether it may be. Half of the connections are left to readers."""

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from callscope.query.errors import ErrorCode, RequestError
+from callscope.query.errors import TOO_LONG, ErrorCode, RequestError
 
 log = logging.getLogger(__name__)
 
 INTERNAL = "An internal error occurred; it has been logged."
-TOO_LONG = "The request took too long: ask for less at once."
 GONE = (
     OSError,
     TimeoutError,

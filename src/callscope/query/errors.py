@@ -23,6 +23,7 @@ class ErrorCode(StrEnum):
     INTERNAL = "INTERNAL"
 
 
+TOO_LONG = "The request took too long: ask for less at once."
 MAX_MESSAGE = 600
 """Characters of a message: graphql-core repeats a wrong value, however large it is."""
 

@@ -1,5 +1,6 @@
 """A compiled operation: what is run for it, and how the answer's bytes come of that."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import orjson
 from graphql.execution.values import VariableValues
 
 from callscope.query.compiler import Statement
+from callscope.query.errors import TOO_LONG, ErrorCode, RequestError
 from callscope.query.parameters import Reader, Values
 from callscope.query.summaries import MARK, BoundSummary, Keeper, Places, Read
 
@@ -17,6 +19,8 @@ ATTEMPTS = 5
 """So often is a root field read until its rows stay as they are while their summaries are looked for."""
 MAX_PLACES = 100
 """With more, its one statement is less than the look-ups."""
+FIELD_SECONDS = 30.0
+"""So long may its summaries take: as long as a statement."""
 
 
 class Connection(Protocol):
@@ -82,17 +86,25 @@ class BoundPart(NamedTuple):
 
     async def filled(self, marked: bytes, read: "Read[Any]", keeper: Keeper) -> bytes:
         """The field's JSON, all of one revision of each row, from what the statement gave with places."""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                marked = await read(lambda connection: self.value(connection, marked=True))
-            places = Places(marked)
-            if not places.all:
-                return marked
+        places = Places(marked)
+        if not places.all:
+            return marked
+        try:
+            async with asyncio.timeout(FIELD_SECONDS) as limit:
+                return await self._filled(places, read, keeper)
+        except TimeoutError:
+            if limit.expired():
+                raise RequestError(ErrorCode.TIMEOUT, TOO_LONG) from None
+            raise
+
+    async def _filled(self, places: Places, read: "Read[Any]", keeper: Keeper) -> bytes:
+        for _ in range(ATTEMPTS):
             if len(places.all) > MAX_PLACES:
                 break
             filled = await places.filled(self.summaries, read, keeper)
             if filled is not None:
                 return filled
+            places = Places(await read(lambda connection: self.value(connection, marked=True)))
         whole: bytes = await read(self.value)
         return whole
 

@@ -49,7 +49,7 @@ def attempt_timeline(description: str, table: str, own: str, *, started_at: str,
     """Of the attempts in a table for which ``own`` holds; templates of the stretch's bounds."""
     of_stretch = grid(most="{args.buckets}", started_at=started_at, ended_at=ended_at)
     source = template(_SUMMARY, GRID=of_stretch, TABLE=table, OWN=own)
-    return one(description, source=source, arguments=(BUCKETS_ARGUMENT,))
+    return one(description, source=source, arguments=(BUCKETS_ARGUMENT,), summary=True)
 
 
 def connection_summary(own: str = "true", **bounds: str) -> Any:

@@ -189,4 +189,5 @@ def metric_bands(*, started_at: str, ended_at: str) -> Any:
         source=_BANDS.replace("GRID", of_stretch),
         arguments=(*METRIC_ARGUMENTS, PERCENTILES, BUCKETS_ARGUMENT),
         check=_check,
+        summary=True,
     )

@@ -126,4 +126,5 @@ def worst_series(*, started_at: str, ended_at: str) -> Any:
                 weight=1,
             ),
         ),
+        summary=True,
     )

@@ -57,13 +57,18 @@ SETTLED_TABLES = (
     "data_warning",
     "issue",
     "meeting",
+    "metric_rollup",
+    "metric_sample",
     "metric_series",
+    "metric_sketch",
     "participant",
     "report",
     "stream",
     "subscriber",
 )
-"""What settling alone writes, with a new revision of the call each time: what is read of these can be kept by it."""
+"""What settling alone writes, with a new revision of the call each time, and samples, which are told just before a revision that
+takes them in: what is read of these can be kept by the revision.
+"""
 
 
 def _names_a_call(values: dict[str, Any]) -> None:
