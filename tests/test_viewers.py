@@ -106,9 +106,10 @@ async def test_what_is_kept_takes_no_statement_more(large: Inspector, statements
     assert counts[0] >= 1 + SUMMARIES
     await large.connection.execute("update live.call set is_large = false")
     await large.connection.execute("update live.meeting set is_large = false")
-    statements.clear()
-    await large.query(VIEW)
-    assert len(statements) == 1
+    for count in (2, 1, 1):
+        statements.clear()
+        await large.query(VIEW)
+        assert len(statements) == count
 
 
 @pytest.mark.usefixtures("patience")

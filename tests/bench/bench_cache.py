@@ -38,6 +38,17 @@ DELAY = 0.2
 
 ISSUES = "issueSummary { kind severity count participantCount recoveredCount totalSeconds }"
 QUERY = f"query ($callId: String) {{ call(callId: $callId) {{ isLarge {ISSUES} meetings {{ nodes {{ {ISSUES} }} }} }} }}"
+BANDS = "times seriesCounts bands { percentile values }"
+TIMELINE = "stepSeconds times attempts successes failures"
+VIEW = f"""query ($callId: String) {{ call(callId: $callId) {{
+  isLarge statistics {{ participantCount subscriberCount errorCount }} failureRates {{ subscribe {{ attempts failures rate }} }}
+  connectionSummary {{ {TIMELINE} }} subscriberSummary {{ {TIMELINE} }}
+  bitrate: metricBands(metric: BITRATE, media: AUDIO, direction: SUBSCRIBE) {{ {BANDS} }}
+  loss: metricBands(metric: PACKET_LOSS, media: AUDIO, direction: SUBSCRIBE) {{ {BANDS} }}
+  jitter: metricBands(metric: JITTER, media: AUDIO, direction: SUBSCRIBE) {{ {BANDS} }}
+  worstSeries(metric: PACKET_LOSS) {{ metric maximum participant {{ displayName }} }}
+  {ISSUES}
+}} }}"""
 LARGE = "a-large-call"
 BUMP = "update live.call set revision = revision + 1 where project_id = $1"
 
@@ -133,8 +144,13 @@ class Run:
         """Of each call, as settling makes it."""
         asyncio.run_coroutine_threadsafe(self.found.connection.execute(BUMP, self.project_id), self.loop).result(60)
 
-    def requests(self, server: Server, *call_ids: str) -> list[bytes]:
-        return [server.request("/graphql", body(QUERY, {"callId": call_id})) for call_id in call_ids]
+    def small(self, server: Server) -> list[bytes]:
+        """The summaries of each small call and of its meeting."""
+        return [server.request("/graphql", body(QUERY, {"callId": f"small-{number}"})) for number in range(CALLS)]
+
+    def large(self, server: Server) -> list[bytes]:
+        """The whole view of the large call."""
+        return [server.request("/graphql", body(VIEW, {"callId": LARGE}))]
 
     def server(self, redis_url: str | None) -> AbstractContextManager[Server]:
         command = "from callscope.cli import main; raise SystemExit(main())"
@@ -163,9 +179,6 @@ class Run:
         with self.server(self.found.redis_url) as one, self.server(self.found.redis_url) as two:
             self.savings(one, two)
 
-    def small(self, server: Server) -> list[bytes]:
-        return self.requests(server, *(f"small-{number}" for number in range(CALLS)))
-
     def compare(self, trouble: str, ours: Server, alone: Server) -> None:
         latencies: dict[Server, list[float]] = {ours: [], alone: []}
         for number in range(ROUNDS):
@@ -180,16 +193,16 @@ class Run:
         """Of one large call: computed by one server, found by another one in Redis, and in memory."""
         latencies: dict[str, list[float]] = {"computed": [], "in Redis": [], "in memory": []}
         for server in (one, two):
-            asked(server, self.requests(server, LARGE) * 3)
+            asked(server, self.large(server) * 3)
         for number in range(REPEATS):
             self.new_revision()
             first, second = (one, two) if number % 2 else (two, one)
-            latencies["computed"] += asked(first, self.requests(first, LARGE))
+            latencies["computed"] += asked(first, self.large(first))
             time.sleep(0.02)
-            latencies["in Redis"] += asked(second, self.requests(second, LARGE))
-            latencies["in memory"] += asked(second, self.requests(second, LARGE))
+            latencies["in Redis"] += asked(second, self.large(second))
+            latencies["in memory"] += asked(second, self.large(second))
         cold = statistics.median(latencies["computed"])
-        print(f"\nThe summaries of a call of {SUBSCRIBERS} subscribers, {REPEATS} revisions; ms")
+        print(f"\nThe whole view of a call of {SUBSCRIBERS} subscribers, {REPEATS} revisions; ms")
         print(f"{'':12}{'p50':>8}{'p99':>8}{'ratio':>8}{'target':>8}")
         for name, found in latencies.items():
             middle = statistics.median(found)

@@ -131,7 +131,7 @@ def test_every_summary_can_be_kept_and_is_narrowed_to_its_project(type_: Any, na
         ids = "_".join([prefix + tag, *"1" * len(ENGINE.nodes[tag][1].keys)])
         (statement,) = compiled(ENGINE, f'{{ node(id: "{ids}") {{ ... on {type_.name} {{ {selection(type_, name)} }} }} }}', {})
         (summary,) = statement.summaries
-        for part in (statement, summary):
+        for part in (statement, statement.places, summary):
             assert tables(part.sql)
             assert unnarrowed(part.sql) == []
             assert unused(part) == set()
@@ -162,6 +162,46 @@ async def test_small_rows_are_read_as_ever(large: Inspector, pool: Pool) -> None
     assert (await bound(large, text).read(pool.read, kept)).data == await plainly(large, text)
     assert [key.place for key, _ in kept.computed] == ["live.call", "live.meeting"]
     await large.connection.execute("update live.meeting set is_large = true where number = 1")
+
+
+async def test_the_statement_of_large_rows_has_no_summaries_in_it(large: Inspector, pool: Pool) -> None:
+    """Once all rows were large, and not where some are small; a row may become either."""
+    plan, kept = bound(large, f'{{ calls(filter: {{callIds: ["room", "broadcast"]}}) {{ nodes {{ {ISSUES} }} }} }}'), Kept()
+    (statement,) = [part.statement for part in plan.parts]
+    assert len(statement.places.sql) < len(statement.sql)
+
+    async def ran() -> list[bool]:
+        """Whether each statement was the short one."""
+        seen = []
+
+        async def logged(run: Any) -> Any:
+            async def watched(connection: Any) -> Any:
+                with connection.query_logger(lambda record: seen.append(record.query)):
+                    answer = await run(connection)
+                    await asyncio.sleep(0)  # asyncpg tells its loggers from the event loop
+                    return answer
+
+            return await pool.read(watched)
+
+        answer = (await plan.read(logged, kept)).data
+        assert answer == (await plan.run(large.connection)).data
+        assert MARK.encode() not in answer
+        return [query == statement.places.sql for query in seen if query in (statement.sql, statement.places.sql)]
+
+    async def make(is_large: bool, call_id: str) -> None:
+        await large.connection.execute("update live.call set is_large = $1 where call_id = $2", is_large, call_id)
+
+    try:
+        await make(False, "room")
+        await make(False, "broadcast")
+        assert [await ran() for _ in range(2)] == [[False], [False]]
+        await make(True, "room")
+        await make(True, "broadcast")
+        assert [await ran() for _ in range(3)] == [[False], [True], [True]]
+        await make(False, "room")
+        assert [await ran() for _ in range(3)] == [[True, False], [False], [False]]
+    finally:
+        await make(True, "room")
 
 
 async def test_saved_calls_and_live_ones_are_kept_apart(large: Inspector, pool: Pool) -> None:

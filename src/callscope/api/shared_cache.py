@@ -22,8 +22,8 @@ MAX_BYTES = 1024 * 1024
 """Of one summary."""
 TOO_LARGE = b""
 """Stands for a summary that is larger."""
-LOCK_SECONDS = 1.5
-"""So long is a process that computes believed to live after its last sign of life."""
+LOCK_SECONDS = 5.0
+"""So long is a process that computes believed to live after its last sign of life, however busy it is."""
 
 PREFIX = "callscope:summary:"
 LOCK_PREFIX = "callscope:computing:"

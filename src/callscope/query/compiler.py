@@ -44,7 +44,7 @@ class Statement:
     """A compiled root field: its name, SQL, parameters, how the rows become the field's JSON, and what is to be done before.
 
     What an effect gives is a parameter of the SQL; ``is_pure`` tells that it changes nothing. ``summaries`` are those that its
-    places name by number, where it is marked to give places.
+    places name by number, where it is marked to give places; ``places`` is a statement that gives nothing else for them.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Statement:
     effect: Callable[[Any, Reader, Values], Awaitable[Any]] | None = None
     is_pure: bool = False
     summaries: list[Summary] = field(default_factory=list)
+    places: "Statement | None" = None
 
 
 class Scope(dict[str, Any]):
@@ -89,6 +90,7 @@ class Compiler:
     all projects share. ``scopes`` are other places, by name, where some of the tables are once more: what is inside of a row
     there is read there, and its ids lead back there. ``settled`` are the tables whose rows change with a revision alone,
     ``summaries`` what was compiled to be kept (None where nothing is to be), ``used`` names what is read: tables, the time.
+    With ``only_places`` no summary is compiled into the statement, which is soon planned then.
     """
 
     selection: Selection
@@ -100,6 +102,7 @@ class Compiler:
     parameters: Parameters = field(default_factory=Parameters)
     summaries: list[Summary] | None = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    only_places: bool = False
     _numbers: Any = field(default_factory=count)
     _keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _scope: str = ""
@@ -229,7 +232,8 @@ class Compiler:
         if summary is None:
             return self.value(type_, selected, row, table)
         self.summaries.append(summary)
-        return place_sql(self, table, row, replace(self, summaries=None).value(type_, selected, row, table))
+        inside = None if self.only_places else replace(self, summaries=None).value(type_, selected, row, table)
+        return place_sql(self, table, row, inside)
 
     def value(self, type_: GraphQLObjectType, selected: Selected, row: str, table: Table | None, prefix: str = "") -> str:
         if selected.name == TYPENAME:

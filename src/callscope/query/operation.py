@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -173,8 +173,14 @@ class Engine:
             if not operation.node.variable_definitions:
                 return self._introspect(operation, root, variables)
             return lambda given: self._introspect(operation, root, given)
+        statement = self._compiler(operation, variables).root(root)
+        if statement.summaries:
+            statement.places = replace(self._compiler(operation, variables), only_places=True).root(root)
+        return statement
+
+    def _compiler(self, operation: Operation, variables: VariableValues) -> Compiler:
         selection = Selection(self.schema, operation.fragments, variables)
-        return Compiler(selection, self.tables, self.nodes, self.references, self.scopes, self.settled).root(root)
+        return Compiler(selection, self.tables, self.nodes, self.references, self.scopes, self.settled)
 
     def _introspect(self, operation: Operation, root: Selected, variables: VariableValues) -> bytes:
         """Introspection stays with graphql-core; its answer depends on nothing that is stored."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -12,7 +12,7 @@ from graphql.execution.values import VariableValues
 from callscope.query.compiler import Statement
 from callscope.query.errors import TOO_LONG, ErrorCode, RequestError
 from callscope.query.parameters import Reader, Values
-from callscope.query.summaries import MARK, BoundSummary, Keeper, Places, Read
+from callscope.query.summaries import MARK, SMALL, BoundSummary, Keeper, Places, Read
 
 ONE_STATE: dict[str, Any] = {"isolation": "repeatable_read", "readonly": True}
 ATTEMPTS = 5
@@ -56,39 +56,60 @@ class Plan:
             if isinstance(part, Statement):
                 parts.append(BoundPart.of(head, part, reader, variables))
             else:
-                parts.append(BoundPart(head + (part if isinstance(part, bytes) else part(variables)), None, [], [], []))
+                parts.append(BoundPart(head + (part if isinstance(part, bytes) else part(variables))))
         reads_inspections = any(part.parameters.uses_key for _, part in self.fields if isinstance(part, Statement))
         return BoundPlan(parts, reads_inspections, any(part.summaries for part in parts), reader)
 
 
-class BoundPart(NamedTuple):
-    """A root field: the start of its JSON, or all of it where there is no statement."""
+@dataclass
+class BoundPart:
+    """A root field: the start of its JSON, or all of it where there is no statement.
+
+    ``places`` is the same field by the statement that gives nothing but places for summaries. It is tried once the rows turned
+    out to be large, and never again once some turned out not to be.
+    """
 
     head: bytes
-    statement: Statement | None
-    arguments: list[Any]
-    sites: list[Values]
-    summaries: list[BoundSummary]
+    statement: Statement | None = None
+    arguments: list[Any] = field(default_factory=list)
+    sites: list[Values] = field(default_factory=list)
+    summaries: list[BoundSummary] = field(default_factory=list)
+    places: "BoundPart | None" = None
+    has_places: bool = False
 
     @classmethod
     def of(cls, head: bytes, statement: Statement, reader: Reader, variables: VariableValues) -> "BoundPart":
         arguments, sites = statement.parameters.evaluate(reader, variables)
-        return cls(head, statement, arguments, sites, [summary.bound(reader, variables) for summary in statement.summaries])
+        summaries = [summary.bound(reader, variables) for summary in statement.summaries]
+        places = cls.of(head, statement.places, reader, variables) if statement.places is not None else None
+        return cls(head, statement, arguments, sites, summaries, places)
 
-    async def value(self, connection: Connection, *, marked: bool = False) -> bytes:
-        """The field's JSON; ``marked``, with places for the summaries of large rows."""
-        statement, arguments = self.statement, self.arguments
-        assert statement is not None  # noqa: S101
-        marker_at = statement.parameters.marker_at
-        if marked and marker_at is not None:
-            arguments = [*arguments[:marker_at], MARK, *arguments[marker_at + 1 :]]
-        return statement.assemble(await connection.fetch(statement.sql, *arguments), self.sites).encode()
+    async def value(self, connection: Connection) -> bytes:
+        """The field's JSON."""
+        return await self._value(connection, self.arguments)
+
+    async def marked(self, connection: Connection) -> bytes:
+        """The field's JSON, with places for the summaries of large rows."""
+        if self.places is not None and self.has_places:
+            marked = await self.places.marked(connection)
+            if SMALL not in marked:
+                return marked
+            self.places = None
+        marker_at = self.statement.parameters.marker_at if self.statement is not None else None
+        if marker_at is None:
+            return await self.value(connection)
+        return await self._value(connection, [*self.arguments[:marker_at], MARK, *self.arguments[marker_at + 1 :]])
+
+    async def _value(self, connection: Connection, arguments: list[Any]) -> bytes:
+        assert self.statement is not None  # noqa: S101
+        return self.statement.assemble(await connection.fetch(self.statement.sql, *arguments), self.sites).encode()
 
     async def filled(self, marked: bytes, read: "Read[Any]", keeper: Keeper) -> bytes:
         """The field's JSON, all of one revision of each row, from what the statement gave with places."""
         places = Places(marked)
         if not places.all:
             return marked
+        self.has_places = True
         try:
             async with asyncio.timeout(FIELD_SECONDS) as limit:
                 return await self._filled(places, read, keeper)
@@ -104,7 +125,7 @@ class BoundPart(NamedTuple):
             filled = await places.filled(self.summaries, read, keeper)
             if filled is not None:
                 return filled
-            places = Places(await read(lambda connection: self.value(connection, marked=True)))
+            places = Places(await read(self.marked))
         whole: bytes = await read(self.value)
         return whole
 
@@ -142,7 +163,7 @@ class BoundPlan(NamedTuple):
             if part.statement is None:
                 values.append(b"")
             elif part.statement.effect is None:
-                values.append(await part.value(connection, marked=marked))
+                values.append(await (part.marked if marked else part.value)(connection))
             else:
                 values.append(await self._after_effect(connection, part.statement, part.sites))
         return values

@@ -3,7 +3,8 @@
 Where a statement is to give places, it gives in place of a large row's summary what the summary is of: its row and the row's
 revision, of the same state as all else that it gives. A keeper then has the summary of that revision already, or gets it by a
 statement of its own, compiled from the same binding, so that its bytes are the same. Of rows that are not large, the statement
-gives the summary itself.
+gives the summary itself. PostgreSQL would plan these summaries each time, which takes longer than all else where none of them is
+read: once all rows of a request turned out to be large, a shorter statement gives nothing but places.
 
 What hangs on anything but its row's revision (other tables than settled ones, the time, the key that asks) is never kept.
 """
@@ -34,6 +35,8 @@ Read = Callable[[Callable[[Any], Awaitable[T]]], Awaitable[T]]
 
 MARK = secrets.token_hex(16)
 """No stored text can hold it: nobody outside of this process ever sees it."""
+SMALL = b'"%b~"' % MARK.encode()
+"""The place of what is not kept."""
 PLACE = re.compile(rb'"%b~(\d+)~(-?\d+(?:_-?\d+)*)~([^"~\\]+)"' % MARK.encode())
 AT_ONCE = 4
 """Summaries that one request waits for at a time: others want connections too."""
@@ -46,14 +49,16 @@ def is_summary(selected: Selected, table: Table | None) -> bool:
     return isinstance(binding, Items | One | Many) and binding.summary
 
 
-def place_sql(compiler: "Compiler", table: Table, row: str, inside: str) -> str:
-    """The place of the summary that was compiled last, for large rows; for others ``inside``, the summary itself."""
+def place_sql(compiler: "Compiler", table: Table, row: str, inside: str | None) -> str:
+    """The place of the summary that was compiled last, for large rows; for others the summary, which is ``inside``, if at all."""
     assert table.revised is not None and compiler.summaries is not None  # noqa: PT018, S101
     marker, number = compiler.parameters.marker(), len(compiler.summaries) - 1
     keys = " || '_' || ".join(integer_sql(f"{row}.{key}", type_) for key, type_ in zip(table.keys, table.key_types, strict=True))
     revision = compiler.format(table.revised.revision, row=row)
     place = f"to_json({marker} || '~{number}~' || {keys} || '~' || {revision})"
     large = compiler.format(table.revised.large, row=row)
+    if inside is None:
+        return f"case when {large} then {place} else to_json({marker} || '~') end"
     return f"case when {marker} is not null and {large} then {place} else {inside} end"
 
 
