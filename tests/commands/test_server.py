@@ -172,6 +172,17 @@ def test_demo_on_a_given_database_fills_it_once_and_gives_the_same_key_again(dat
     assert not (tmp_path / "data/demo.json").exists()
 
 
+def test_a_demo_takes_away_only_the_demo_json_that_is_its_own(database, few_calls, tmp_path):
+    told = tmp_path / "data/demo.json"
+
+    def another_starts(_):
+        wait_until(told.exists)
+        told.write_text("of another demo on this folder")
+
+    assert serving(free_port(), "demo", then=another_starts) == 0
+    assert told.read_text() == "of another demo on this folder"
+
+
 def test_a_demo_that_is_stopped_before_it_serves_announces_nothing(run, database, few_calls, monkeypatch, tmp_path):
     class Stopped:
         started = False

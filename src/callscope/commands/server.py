@@ -54,13 +54,17 @@ async def demo(settings: Settings, given: argparse.Namespace) -> None:
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.wait([serving], timeout=0.01)
+            where = _where(_address(listener), key)
             try:
                 if server.started:
-                    _tell(told, _address(listener), key)
+                    _write_secret(told, where)
+                    _announce(_address(listener), key)
                 await serving
             finally:
                 server.should_exit = True
-                told.unlink(missing_ok=True)
+                # Another demo on this folder may have told of itself since.
+                if _read_secret(told) == where:
+                    told.unlink(missing_ok=True)
 
 
 def _listening(settings: Settings, given: argparse.Namespace) -> socket.socket:
@@ -128,13 +132,18 @@ async def _fill(connection: asyncpg.Connection, database_url: str, project: str)
         with progress("Simulating calls", len(plans)) as advance:
             await ingest_plans(connection, database_url, project_id, plans, advance)
     waiting = await connection.fetchval("select count(distinct call_key) from live.call_change where project_id = $1", project_id)
+    if not waiting:
+        return
     with progress("Settling calls", waiting) as advance:
         await settle_pending(connection, project_id=project_id, settled=advance)
 
 
-def _tell(told: Path, address: str, key: str) -> None:
+def _where(address: str, key: str) -> str:
     content = {"graphqlUrl": f"{address}/graphql", "ingestUrl": f"{address}/ingest", "key": key}
-    _write_secret(told, orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
+
+
+def _announce(address: str, key: str) -> None:
     say(f"Callscope   {address}/graphql")
     say(f"Playground  {address}/#key={quote(key)}")
     say(f"Key         {key}")
