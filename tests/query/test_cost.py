@@ -1,5 +1,6 @@
 """What an operation can cost, told before any SQL runs."""
 
+import re
 from typing import Any
 
 import pytest
@@ -85,6 +86,29 @@ def test_what_costs_too_much_is_refused_with_what_multiplies() -> None:
     assert "calls(first: 1000) > events(last: 900)" in str(refused.value.errors[0])
     with pytest.raises(RequestError, match="too many"):
         check_cost(Measure(1e300))
+
+
+DEAR = [
+    (
+        "{ metricSeries(first: 1000) { nodes { samples(maxPoints: 5000) { times counts } } } }",
+        "metricSeries(first: 1000) > samples(maxPoints: 5000)",
+    ),
+    (
+        "{ metricSeries(first: 1000) { nodes { samples { %s } } } }" % ("times " * 20),
+        "metricSeries(first: 1000) > samples(maxPoints: 300)",
+    ),
+    ("{ calls(first: 1000) { nodes { events { nodes { %s } } } } }" % ("name " * 10), "calls(first: 1000) > events(first: 50)"),
+    (
+        "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Call { events { totalCount } } } }",
+        "nodes(10000 ids) > events(first: 50)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), DEAR)
+def test_what_multiplies_is_told_as_it_was_asked_for(text: str, told: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(f"multiplies most is {told}: lower")):
+        check_cost(measured(text, ids=["a"] * 10_000))
 
 
 def test_the_schema_can_be_asked_for_as_tools_do_but_not_over_and_over() -> None:

@@ -96,33 +96,34 @@ class Meter:
             cost = 1 + INTROSPECTED.get(node.name.value, 1) * inside.cost
             return Measure(cost, 1 + inside.fields, 1 + inside.depth, inside.path)
         inside = self._selection(node.selection_set, get_named_type(definition.type))
-        rows, name = self._rows(node, definition)
+        rows, asked = self._rows(node, definition)
         binding = binding_of(definition)
         own = 1 + (binding.cost if isinstance(binding, Computed) else 0)
-        path = (f"{node.name.value}({name}: {rows:g})", *inside.path) if name else inside.path
+        path = (f"{node.name.value}({asked})", *inside.path) if asked else inside.path
         return Measure(own + rows * inside.cost, 1 + inside.fields, 1 + inside.depth, path)
 
     def _rows(self, node: FieldNode, definition: Any) -> tuple[float, str]:
-        """How often what is inside a field can occur, and the argument that says so."""
+        """How often what is inside a field can occur, and the argument that says so, with its value."""
         binding = binding_of(definition)
         if isinstance(binding, Many) and binding.paged:
             for name in ("first", "last"):
                 given = self._given(node, name)
                 if given is not None:
-                    return min(max(given, 0), MAX_PAGE), name
-            return DEFAULT_PAGE, "first"
+                    rows = min(max(given, 0), MAX_PAGE)
+                    return rows, f"{name}: {rows:g}"
+            return DEFAULT_PAGE, f"first: {DEFAULT_PAGE}"
         if isinstance(binding, Items):
             return FEW, ""
         if isinstance(binding, Refetch):
             given = self._given(node, "ids")
-            return (1, "") if given is None else (given, "ids")
+            return (1, "") if given is None else (given, f"{given:g} ids")
         if isinstance(binding, One | Many | Computed):
             for argument in binding.arguments:
                 if argument.weight:
                     given = self._given(node, argument.name)
                     # What is more than an argument takes is refused by its name, later.
-                    rows = argument.default if given is None else min(given, argument.maximum or given)
-                    return max(argument.weight * rows, 1), argument.name
+                    number = argument.default if given is None else min(given, argument.maximum or given)
+                    return max(argument.weight * number, 1), f"{argument.name}: {number:g}"
         return (FEW if isinstance(binding, Many) else 1), ""
 
     def _given(self, node: FieldNode, name: str) -> float | None:

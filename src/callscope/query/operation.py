@@ -24,6 +24,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from callscope.query.compiler import Compiler, Statement, node_types
 from callscope.query.cost import Meter, check_cost, check_size, size_of
 from callscope.query.errors import ErrorCode, RequestError
+from callscope.query.literals import large_numbers
 from callscope.query.parameters import shape_of
 from callscope.query.plan import Introspection, Plan
 from callscope.query.selection import TYPENAME, Selected, Selection
@@ -138,7 +139,7 @@ class Engine:
             operations = self._operations(document)
             for operation in operations.values():
                 check_size(operation.meter({}).operation(operation.node))
-            errors = validate(self.schema, document, max_errors=MAX_ERRORS)
+            errors = large_numbers(document) or validate(self.schema, document, max_errors=MAX_ERRORS)
         except GraphQLError as error:
             raise RequestError(ErrorCode.PARSE_ERROR, [error]) from None
         except RecursionError:
