@@ -123,7 +123,8 @@ class Items:
 class Narrow:
     """What a filter's field does. ``{value}`` in ``sql`` is the value as a parameter of type ``type``.
 
-    ``ids`` names the tag of the global ids that the field takes; ``{value}`` is then a sub-select of their keys.
+    ``ids`` names the tag of the global ids that the field takes; ``{value}`` is then a sub-select of their keys, and ``{first}``
+    an array of the first of each, which an index can start from.
     ``otherwise`` is the condition for false where the field is a boolean and ``sql`` the condition for true. ``convert`` makes
     of the value what it is compared with.
     """
@@ -329,9 +330,9 @@ MAX_PAGE = 1000
 
 PAGE_ARGUMENTS = [
     Argument("first", int | None, f"How many from the start, 0 to {MAX_PAGE}; {DEFAULT_PAGE} without first and last."),
-    Argument("after", str | None, "Only what follows this cursor."),
+    Argument("after", str | None, "Only what follows this cursor, which this list gave in the same order; no other is taken."),
     Argument("last", int | None, f"How many from the end, 0 to {MAX_PAGE}; not together with first."),
-    Argument("before", str | None, "Only what precedes this cursor."),
+    Argument("before", str | None, "Only what precedes this cursor, which this list gave in the same order; no other is taken."),
 ]
 
 

@@ -345,17 +345,18 @@ class Compiler:
         value = value_at(self.values(site), path)
         if narrow.otherwise is not None:
             return self.format(narrow.sql if value else narrow.otherwise, row=row, parent=parent)
+        first = ""
         if narrow.ids is not None:
             width = len(self.nodes[narrow.ids][1].keys)
             # Inside of a scope an object goes by its id there and by the one that it has outside of any.
             tags = {narrow.ids, self.prefix(self.nodes[narrow.ids][1]) + narrow.ids}
             arrays = [self.parameters.add(_keys(site, path, tags, width, at), "bigint[]") for at in range(width)]
-            parameter = f"(select * from unnest({', '.join(arrays)}))"
+            parameter, first = f"(select * from unnest({', '.join(arrays)}))", arrays[0]
             if not isinstance(value, list):
                 parameter = "((" + ", ".join(f"({array})[1]" for array in arrays) + "))"
         else:
             parameter = self.parameters.add(_text(site, path, narrow.convert), cast("str", narrow.type))
-        return self.format(narrow.sql, row=row, parent=parent, value=parameter)
+        return self.format(narrow.sql, row=row, parent=parent, value=parameter, first=first)
 
     def format(self, template: str, **names: Any) -> str:
         if NOW in template:

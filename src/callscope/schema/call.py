@@ -9,7 +9,7 @@ from callscope.retention import EXPIRES_AT
 from callscope.schema.inspectable import Inspectable
 from callscope.schema.inspection import CALL_REVISED
 from callscope.schema.meeting import Meeting, meetings
-from callscope.schema.node import Node, Page, table
+from callscope.schema.node import FILTER, Node, Page, table
 from callscope.schema.participant import Participant
 from callscope.schema.references import SavedSessionRef
 from callscope.schema.scalars import OrderDirection, described
@@ -17,6 +17,8 @@ from callscope.vocabulary import CallState, CallType, IssueKind, MediaMode, Plat
 
 _SAVED = "exists (select from {saved_session} own where own.call_key = {row}.call_key)"
 _STATE = "case when {row}.live_until > now() then 'LIVE' else 'ENDED' end"
+# An index finds those that are live.
+_STATES = "('LIVE' = any({value}) and {row}.live_until > now() or 'ENDED' = any({value}) and {row}.live_until <= now())"
 
 
 @described
@@ -42,11 +44,11 @@ def _some_participant(condition: str) -> str:
     return f"exists (select from {{participant}} own where own.call_key = {{row}}.call_key and {condition})"
 
 
-@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+@strawberry.input(description=FILTER)
 class CallFilter:
     call_ids: list[str] | None = narrow("{row}.call_id = any({value})", "The platforms' ids.", type="text[]")
     platforms: list[Platform] | None = narrow("{row}.platform = any({value})", "Platforms.", type="text[]")
-    states: list[CallState] | None = narrow(f"{_STATE} = any({{value}})", "LIVE or ENDED.", type="text[]")
+    states: list[CallState] | None = narrow(_STATES, "LIVE or ENDED.", type="text[]")
     call_types: list[CallType] | None = narrow("{row}.call_type = any({value})", "Shapes.", type="text[]")
     started_from: datetime | None = narrow("{row}.started_at >= {value}", "Started at or after.", type="timestamptz")
     started_to: datetime | None = narrow("{row}.started_at <= {value}", "Started at or before.", type="timestamptz")

@@ -8,7 +8,7 @@ import strawberry
 from callscope.query.bindings import Order, column, embedded, many, narrow, one
 from callscope.schema.failure import FAILURE, NO_FAILURE, Failure
 from callscope.schema.metric_series import MetricSeries, metric_series
-from callscope.schema.node import Node, Page, table
+from callscope.schema.node import FILTER, Node, Page, table
 from callscope.schema.references import MeetingRef, ParticipantRef
 from callscope.schema.stream import Stream, Subscriber, streams, subscribers
 from callscope.vocabulary import Outcome
@@ -27,7 +27,7 @@ class Network:
 MEETING = "The meeting that it belongs to; null for what belongs to none, for example attempts while nobody was connected."
 
 
-@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+@strawberry.input(description=FILTER)
 class ConnectionFilter:
     calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(

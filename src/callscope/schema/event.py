@@ -9,7 +9,7 @@ from strawberry.scalars import JSON
 from callscope.query.bindings import Order, column, many, narrow, one
 from callscope.schema import code_explanation
 from callscope.schema.code_explanation import CodeExplanation, explanation
-from callscope.schema.node import Node, table
+from callscope.schema.node import FILTER, Node, table
 from callscope.schema.references import CallRef, ConnectionRef, MeetingRef, ParticipantRef, StreamRef
 from callscope.schema.scalars import OrderDirection, described
 from callscope.vocabulary import EventCategory, Outcome, Severity, Term
@@ -30,7 +30,7 @@ class EventOrder:
     direction: OrderDirection = strawberry.field(description="Which way.")
 
 
-@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+@strawberry.input(description=FILTER)
 class EventFilter:
     from_: datetime | None = narrow("{row}.at >= {value}", "At or after.", type="timestamptz", name="from")
     to: datetime | None = narrow("{row}.at <= {value}", "At or before.", type="timestamptz")
@@ -42,7 +42,7 @@ class EventFilter:
     subcodes: list[int] | None = narrow("{row}.subcode = any({value})", "The platform's subcodes.", type="integer[]")
     calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(
-        "exists (select from {meeting} own where own.call_key = {row}.call_key"
+        "{row}.call_key = any({first}) and exists (select from {meeting} own where own.call_key = {row}.call_key"
         " and {row}.at between own.started_at and own.ended_at and (own.call_key, own.number) in {value})",
         "While one of these meetings lasted.",
         ids="meeting",

@@ -8,7 +8,7 @@ import strawberry
 from callscope.query.bindings import Order, column, embedded, many, narrow, one
 from callscope.schema.event import Event, events
 from callscope.schema.metric_series import MetricSeries, metric_series
-from callscope.schema.node import Node, Page, table
+from callscope.schema.node import FILTER, Node, Page, table
 from callscope.schema.references import CallRef, ConnectionRef, MeetingRef, ParticipantRef, StreamRef
 from callscope.vocabulary import Attribution, IssueKind, Metric, Severity
 
@@ -37,7 +37,7 @@ class Rule:
     source: str = column("rule_source", "Where the rule comes from.")
 
 
-@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+@strawberry.input(description=FILTER)
 class IssueFilter:
     kinds: list[IssueKind] | None = narrow("{row}.kind = any({value})", "Kinds.", type="text[]")
     severities: list[Severity] | None = narrow("{row}.severity = any({value})", "How much they matter.", type="text[]")

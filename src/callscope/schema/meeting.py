@@ -14,7 +14,7 @@ from callscope.schema.inspection import MEETING_REVISED, IssueCount, issue_summa
 from callscope.schema.issue import Issue, issues, worst_issue
 from callscope.schema.metric_bands import MetricBands, metric_bands
 from callscope.schema.metric_series import MetricSeries, metric_series, worst_series
-from callscope.schema.node import Node, Page, table
+from callscope.schema.node import FILTER, Node, Page, table
 from callscope.schema.participant import Participant, participants
 from callscope.schema.references import CallRef
 from callscope.schema.report import report
@@ -45,7 +45,7 @@ class MeetingOrder:
     direction: OrderDirection = strawberry.field(description="Which way.")
 
 
-@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+@strawberry.input(description=FILTER)
 class MeetingFilter:
     calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "Of one of these calls.", ids="call")
     started_from: datetime | None = narrow("{row}.started_at >= {value}", "Started at or after.", type="timestamptz")

@@ -6,20 +6,20 @@ from typing import Any
 import strawberry
 
 from callscope.query.bindings import Argument, Order, column, listed, many, narrow, one
-from callscope.schema.node import Node, table
+from callscope.schema.node import FILTER, Node, table
 from callscope.schema.references import ConnectionRef, ParticipantRef, StreamRef, SubscriberRef
 from callscope.schema.samples import MAX_POINTS_ARGUMENT, SAMPLES, Samples, check_span
 from callscope.vocabulary import MORE_IS_BETTER, Direction, EndpointKind, Media, Metric, Unit
 
 
-@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+@strawberry.input(description=FILTER)
 class MetricSeriesFilter:
     metrics: list[Metric] | None = narrow("{row}.metric = any({value})", "What is measured.", type="text[]")
     media: list[Media] | None = narrow("{row}.media = any({value})", "Kinds of media.", type="text[]")
     directions: list[Direction] | None = narrow("{row}.direction = any({value})", "Sent or received.", type="text[]")
     calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(
-        "exists (select from {meeting} own where own.call_key = {row}.call_key"
+        "{row}.call_key = any({first}) and exists (select from {meeting} own where own.call_key = {row}.call_key"
         " and own.started_at <= {row}.ended_at and own.ended_at >= {row}.started_at and (own.call_key, own.number) in {value})",
         "With samples while one of these meetings lasted.",
         ids="meeting",
@@ -70,7 +70,7 @@ class MetricSeries(Node):
         " sample itself.",
         source=SAMPLES,
         arguments=(
-            Argument("from", datetime | None, "Start; null for the start of the call.", sql="timestamptz"),
+            Argument("from", datetime | None, "Start, not after `to`; null for the start of the call.", sql="timestamptz"),
             Argument("to", datetime | None, "End; null for the call's last activity.", sql="timestamptz"),
             MAX_POINTS_ARGUMENT,
         ),

@@ -8,6 +8,12 @@ from callscope.query.bindings import Revised, Table, column
 
 T = TypeVar("T")
 
+FILTER = (
+    "Fields narrow together, values of a list add up. An empty list, ids of nothing that there is, and a span that ends before it"
+    " begins match nothing."
+)
+"""What holds of every filter."""
+
 
 def table(  # type: ignore[no-untyped-def]  # noqa: ANN201
     name: str, *keys: str, tag: str | None = None, revised: Revised | None = None

@@ -10,7 +10,7 @@ from callscope.schema.connection import ConnectionRecord, connections
 from callscope.schema.event import Event, events
 from callscope.schema.issue import Issue, issues
 from callscope.schema.metric_series import MetricSeries, metric_series
-from callscope.schema.node import Node, Page, table
+from callscope.schema.node import FILTER, Node, Page, table
 from callscope.schema.references import CallRef
 from callscope.schema.stream import Stream, Subscriber, streams, subscribers
 from callscope.vocabulary import DeviceKind, EndpointKind
@@ -45,11 +45,11 @@ class MediaDevice:
     is_selected: bool | None = column("is_selected", "Whether it was in use; null where no source told.")
 
 
-@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+@strawberry.input(description=FILTER)
 class ParticipantFilter:
     calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(
-        "exists (select from {connection} own where own.call_key = {row}.call_key"
+        "{row}.call_key = any({first}) and exists (select from {connection} own where own.call_key = {row}.call_key"
         " and own.participant_key = {row}.participant_key and (own.call_key, own.meeting_number) in {value})",
         "Connected in one of these meetings.",
         ids="meeting",
@@ -99,7 +99,7 @@ class Participant(Node):
     error_count: int = column(
         "error_count", "Failed attempts to connect, publish and subscribe, and other events of severity ERROR or CRITICAL."
     )
-    issue_count: int = column("issue_count", "Failed attempts and unexpected disconnects.")
+    issue_count: int = column("issue_count", "Issues that hit it and are problems: of severity WARNING or worse.")
     rating: float | None = column(
         "rating", "What it thought of the call, 0 (worst) to 1 (best): the overall score, else its lowest. Null where not rated."
     )

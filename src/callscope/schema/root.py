@@ -79,17 +79,18 @@ def _names_a_call(values: dict[str, Any]) -> None:
 @strawberry.type(description="Everything that can be read. A list at the root spans all calls of the project.")
 class Query:
     node: Node | None = refetch(
-        "An object by its global id; null where there is none, or it is not the project's. Ids that begin with `saved` find what"
-        " a saved session kept, all others what is live.",
+        "An object by its global id; null where there is none, it is not the project's, or this is no id. Ids that begin with"
+        " `saved` find what a saved session kept, all others what is live.",
         (Argument("id", strawberry.ID, "A global id."),),
     )
     nodes: list[Node | None] = refetch(
-        "Objects by their global ids, in their order; null where there is none.",
+        "Objects by their global ids, in their order; null where `node` would be.",
         (Argument("ids", list[strawberry.ID], "Global ids."),),
     )
     project: Project = one("The project that the request's key belongs to.")
     call: Call | None = one(
-        "One call, by global id or by the platform's own id (ACS call id, Vonage session id, conference name).",
+        "One call, by global id or by the platform's own id (ACS call id, Vonage session id, conference name); of both, the call"
+        " that both name. Null where there is none, or it is not the project's.",
         arguments=(
             Argument("id", strawberry.ID | None, "A global id."),
             Argument("callId", str | None, "The platform's own id."),

@@ -12,7 +12,7 @@ from callscope.labels import folded
 from callscope.query.bindings import Order, column, many, narrow, one
 from callscope.retention import EXPIRES_AT
 from callscope.saved import CALL_TABLES
-from callscope.schema.node import Node, table
+from callscope.schema.node import FILTER, Node, table
 from callscope.schema.references import CallRef
 from callscope.schema.scalars import OrderDirection, described
 from callscope.vocabulary import Term
@@ -36,7 +36,7 @@ class SavedSessionOrder:
     direction: OrderDirection = strawberry.field(description="Which way.")
 
 
-@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+@strawberry.input(description=FILTER)
 class SavedSessionFilter:
     text: str | None = narrow(
         "(strpos({row}.folded_name, {value}) > 0 or strpos(lower({row}.call_id), {value}) > 0"

@@ -8,7 +8,7 @@ import strawberry
 from callscope.query.bindings import Argument, Order, column, embedded, items, many, narrow, one
 from callscope.schema.failure import FAILURE, NO_FAILURE, Failure
 from callscope.schema.metric_series import MetricSeries, metric_series
-from callscope.schema.node import Node, Page, table
+from callscope.schema.node import FILTER, Node, Page, table
 from callscope.schema.references import ConnectionRef, MeetingRef, ParticipantRef, StreamRef
 from callscope.schema.samples import MAX_POINTS_ARGUMENT, PUBLISHER_QUALITY, Samples
 from callscope.vocabulary import Media, Metric, Outcome, StreamSource
@@ -37,7 +37,7 @@ TOTALS = (
 )
 
 
-@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+@strawberry.input(description=FILTER)
 class StreamFilter:
     calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(
@@ -56,7 +56,7 @@ class StreamFilter:
     has_video: bool | None = narrow("{row}.has_video", "With video, or without.", otherwise="not {row}.has_video")
 
 
-@strawberry.input(description="Fields narrow together, values of a list add up; an empty list matches nothing.")
+@strawberry.input(description=FILTER)
 class SubscriberFilter:
     participants: list[strawberry.ID] | None = narrow(
         "({row}.call_key, {row}.participant_key) in {value}", "Of one of these.", ids="participant"
