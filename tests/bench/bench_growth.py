@@ -33,6 +33,9 @@ OPERATIONS = {
     "50 longest calls": "{ calls(orderBy: {field: DURATION, direction: DESC}) { nodes { id durationSeconds } } }",
     "a call's series": "query ($id: ID!) { call(id: $id) { metricSeries { nodes { metric samples { averages } } } } }",
     "a call's events": 'query ($id: ID!) { call(id: $id) { events(filter: {include: ["e"]}) { nodes { at name } } } }',
+    "calls that are live": "{ calls(filter: {states: LIVE}) { totalCount } }",
+    "a meeting's 50 events": "query ($meetings: [ID!]) { events(filter: {meetings: $meetings}) { nodes { at name } } }",
+    "a meeting's 50 series": "query ($meetings: [ID!]) { metricSeries(filter: {meetings: $meetings}) { nodes { metric } } }",
     "50 events by name": '{ events(filter: {names: ["Join"]}) { nodes { at name participant { displayName } } } }',
 }
 # Copies of a call, each 4 hours further back, as within a retention of 20 days, with keys and ids of their own.
@@ -103,11 +106,11 @@ async def filled(found: Bench, times: int) -> Bench:
 
 def requests_of(server: Server) -> dict[str, list[bytes]]:
     """What is asked, about 50 calls in turn. Answers that hold nothing would measure nothing."""
-    answer = server.ask("/graphql", body("{ calls { nodes { id } } }", {}))
-    ids = [node["id"] for node in answer["calls"]["nodes"]]
+    answer = server.ask("/graphql", body("{ calls { nodes { id meetings(first: 1) { nodes { id } } } } }", {}))
+    ids = [{"id": call["id"], "meetings": call["meetings"]["nodes"][0]["id"]} for call in answer["calls"]["nodes"]]
     requests = {}
     for name, query in OPERATIONS.items():
-        given: list[dict[str, object]] = [{"id": id_} for id_ in ids] if "$id" in query else [{}]
+        given: list[dict[str, object]] = [{name: one[name]} for one in ids for name in one if f"${name}:" in query] or [{}]
         bodies = [body(query, variables) for variables in given]
         answer = orjson.dumps(server.ask("/graphql", bodies[0]))
         assert b'"nodes":[]' not in answer, query

@@ -165,8 +165,9 @@ async def test_text_with_nul_is_refused_by_name(varied: Inspector) -> None:
         assert f"'{next(iter(given))}'" in error["message"]
 
 
-@pytest.mark.xfail(reason="the embedded PostgreSQL runs in the C locale, where lower() knows ASCII alone", strict=False)
 async def test_the_case_of_no_letter_matters(varied: Inspector) -> None:
+    if await varied.connection.fetchval("select lower('Ë') <> 'ë'"):
+        pytest.skip("this server's locale knows the case of ASCII letters alone, as that of the embedded one does not")
     text = "query($text: String) { participants(filter: {text: $text}) { nodes { displayName } } }"
     found = [(await varied.query(text, text=name))["participants"]["nodes"] for name in ("Zoë", "ZOË")]
     assert found[0] == found[1]

@@ -31,6 +31,8 @@ SETTINGS = {
     "max_wal_senders": "0",
     "max_wal_size": "512MB",
 }
+# Bytes order text, as nobody's language does, and letters have their case in all languages.
+LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 FOR_TESTS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 WHO = f"user\0{ROLE}\0database\0{DATABASE}\0\0".encode()
@@ -61,7 +63,7 @@ class PostgresServer(ServerProcess):
         self.account.own(new)
         with self.place(new) as (data, descriptors):
             inherited = (lock.descriptor, *descriptors)
-            options = ["--encoding=UTF8", "--locale=C", "--auth=trust", f"--username={ROLE}", "--no-instructions", "--no-sync"]
+            options = [*LOCALE, "--auth=trust", f"--username={ROLE}", "--no-instructions", "--no-sync"]
             self._run([self._program("initdb"), "-D", data, *options], inherited)
             single = ["--single", "-D", data, "-c", "exit_on_error=on", "-c", "fsync=off", "template1"]
             self._run([self._program("postgres"), *single], inherited, f"CREATE DATABASE {DATABASE};\n")
