@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from callscope.api.admission import Admission
 from callscope.api.cache import SummaryCache
+from callscope.api.cors import Cors
 from callscope.api.graphql import GraphQLEndpoint
 from callscope.api.health import HealthEndpoint
 from callscope.api.ingest import IngestEndpoint
@@ -105,7 +105,7 @@ def create_app(
         middleware=[
             Middleware(MetricsMiddleware, metrics),
             Middleware(
-                CORSMiddleware,
+                Cors,
                 allow_origins=cors_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],

@@ -39,3 +39,15 @@ async def test_only_listed_origins_are_let_in(allowed, status):
         answer = await asking.options("/graphql", headers=preflight())
     assert answer.status_code == status
     assert ("access-control-allow-origin" in answer.headers) == (status == 200)
+
+
+@pytest.mark.parametrize("origins", [["*"], [ORIGIN]])
+@pytest.mark.parametrize("path", ["/graphql", "/telemetry.schema.json", "/nothing"])
+async def test_an_answer_to_no_page_of_another_origin_is_not_given_to_one_by_a_cache(origins, path):
+    async with client(origins) as asking:
+        plain, foreign = await asking.get(path), await asking.get(path, headers={"origin": ORIGIN})
+    assert (plain.status_code, plain.content) == (foreign.status_code, foreign.content)
+    assert "access-control-allow-origin" not in plain.headers
+    assert foreign.headers["access-control-allow-origin"] == ("*" if origins == ["*"] else ORIGIN)
+    for answer in (plain, foreign):
+        assert "Origin" in answer.headers["vary"].split(", ")
