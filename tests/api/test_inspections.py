@@ -4,13 +4,21 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 
 from callscope.api import inspections
 from callscope.api.keys import create
 from callscope.app import create_app
 from callscope.storage.pool import Pool
+from callscope.telemetry import ParticipantRecord
 
 QUERY = "{ recentlyInspectedCalls { callId } }"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """Notes are written without delay, so that none of another test comes in between."""
+    monkeypatch.setattr(inspections, "DELAY_SECONDS", 0)
 
 
 async def recent(inspector, query=QUERY):
@@ -64,8 +72,10 @@ async def test_the_last_one_is_noted_once_a_minute(filled):
     assert await inspected(filled) == before
 
 
-async def test_an_answer_waits_for_no_note(filled, monkeypatch):
+async def test_an_answer_waits_for_no_note(inspector, monkeypatch):
     """What is noted in between is written together."""
+    calls = ("one", "two", "three")
+    await inspector.tell(ParticipantRecord(call_id=call, participant_id="ada") for call in calls)
     written = []
     plain = inspections.Inspections.write
 
@@ -74,11 +84,14 @@ async def test_an_answer_waits_for_no_note(filled, monkeypatch):
         await plain(self)
 
     monkeypatch.setattr(inspections.Inspections, "write", counted)
-    monkeypatch.setattr(inspections, "DELAY_SECONDS", 0.05)
-    for call_id in ("one-to-one", "broadcast", "multiparty"):
-        await opened(filled, call_id)
+    monkeypatch.setattr(inspections, "DELAY_SECONDS", 0.5)
+    for call in calls:
+        await opened(inspector, call)
     assert written == []
-    await asyncio.sleep(0.3)
+    for _ in range(1000):
+        if written:
+            break
+        await asyncio.sleep(0.01)
     assert written == [3]
 
 
@@ -92,7 +105,6 @@ async def test_who_reads_them_waits_for_those_that_are_being_written(filled, mon
             yield connection
 
     monkeypatch.setattr(Pool, "connection", slow)
-    monkeypatch.setattr(inspections, "DELAY_SECONDS", 0)
     for call_id in ("failed", "multiparty"):
         await opened(filled, call_id)
         await asyncio.sleep(0.05)  # the note is being written by now
@@ -110,7 +122,9 @@ async def test_notes_are_written_although_nobody_reads_them(filled):
     assert await inspected(filled) != before
 
 
-async def test_a_server_that_stops_writes_what_is_noted(filled):
+async def test_a_server_that_stops_writes_what_is_noted(filled, monkeypatch):
+    """Without waiting for the delay."""
+    monkeypatch.setattr(inspections, "DELAY_SECONDS", 1_000)
     before = await inspected(filled)
     app = create_app(filled.database_url, settling=False)
     transport = httpx.ASGITransport(app)

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 60.0
 CAPACITY = 10_000
-DELAY_SECONDS = 0.1
+DELAY_SECONDS = 1.0
 
 WRITE = """
 insert into live.inspection (project_id, call_key, key_id, inspected_at)
@@ -30,7 +30,7 @@ where inspection.inspected_at < excluded.inspected_at
 
 
 class Inspections:
-    """Notes the calls that the root field ``call`` found, and writes the notes together, ten times a second at most."""
+    """Notes the calls that the root field ``call`` found, and writes the notes together, once a second at most."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -80,8 +80,9 @@ class Inspections:
                 log.warning("%d inspections were not noted: %r", len(rows), error)
 
     async def close(self) -> None:
+        await self.write()
         if self._writing is not None:
-            await self._writing
+            self._writing.cancel()
 
 
 def _call_key(arguments: dict[str, Any]) -> int:
