@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -150,6 +151,17 @@ def test_a_server_that_cannot_start_is_a_failure(run, database, few_calls, monke
     monkeypatch.setattr(server, "create_app", lambda *_, **__: Starlette(lifespan=broken))
     assert run(verb, "--port", "0").status != 0
     assert not (tmp_path / "data/demo.json").exists()
+
+
+@pytest.mark.parametrize("more", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_interrupts_nothing(database, capsys, more):
+    def insist(_):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.02)  # two at once are one
+        os.kill(os.getpid(), more)
+
+    assert serving(free_port(), "serve", then=insist, number=signal.SIGINT) == 130
+    assert capsys.readouterr().err == ""
 
 
 # demo

@@ -9,6 +9,7 @@ import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from urllib.parse import quote
 
 import asyncpg
@@ -27,6 +28,14 @@ from callscope.settle import settle_pending
 from callscope.simulation import demo_calls
 
 GRACE_SECONDS = 5
+
+
+class Server(uvicorn.Server):
+    """Stops once: an impatient second Ctrl-C would cut off what ends by itself within the grace."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
 
 
 async def serve(settings: Settings, given: argparse.Namespace) -> None:
@@ -109,7 +118,7 @@ def _server(database_url: str, redis_url: str | None, settings: Settings, locate
     # Settling a large call makes a million objects that are no garbage: looking for some at each 700 costs a third of the time.
     gc.set_threshold(100_000, 50, 100)
     # No log of addresses: those of webhooks hold a key.
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, server_header=False)
     )
 
