@@ -115,8 +115,10 @@ class Following(Settlement):
                 await self.tables.remove(name, gone)
                 for key in gone:
                     del known[key]
+                    self.catalog.failed_at.pop(key, None)
             known.update(new)
         self.catalog.series.update(part.series)
+        self.catalog.failed_at.update(part.failed_at)
 
     async def _store_series(self, part: Catalog) -> None:
         keys = {*self._changed, *part.series} & self.figures.keys()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from told import at, catalog, connection, stream, subscriber
 
-from callscope.analysis.attempts import FAILED_ATTEMPTS, RULES, UNEXPECTED_REASONS, attempt_findings
+from callscope.analysis.attempts import FAILED_ATTEMPTS, RULES, SPARE, UNEXPECTED_REASONS, attempt_findings
 from callscope.analysis.rules import Override, overridden
 
 
@@ -48,7 +48,8 @@ def test_none_where_all_went_well():
 def test_a_failed_attempt(told, kind, severity, keys):
     found = only(**told)
     assert (found.kind, found.severity, found.rule.name, found.kind in FAILED_ATTEMPTS) == (kind, severity, kind.lower(), True)
-    assert span(found) == (60, None, None)
+    # It is seen until it has failed, so that what happened in between is evidence.
+    assert span(found) == (60, None, 120)
     assert (found.participant_key, found.connection_key) == ("participant/c", "connection/c")
     assert (found.stream_key, found.subscriber_key, found.level, found.observed) == (*keys, None, None)
 
@@ -69,6 +70,7 @@ class TestRecovery:
         [
             connection("b", participantId="p", attemptedAt=at(0), connectedAt=at(4)),
             connection("b", participantId="q", attemptedAt=at(3), connectedAt=at(4)),
+            connection("b", participantId="p", attemptedAt=at(0), connectedAt=at(0), closedAt=at(1.9)),
             connection("b", participantId="p", attemptedAt=at(3), failedAt=at(4)),
         ],
     )
@@ -82,13 +84,56 @@ class TestRecovery:
             subscriber("q", stream_id, connectionId="c", attemptedAt=at(3), subscribedAt=at(4)),
         ]
         found = only(subscriber=told, stream=[stream("s", publishedAt=at(0)), stream("t", publishedAt=at(0))])
-        assert span(found) == (60, ended, None)
+        assert span(found) == (60, ended, None if ended else 120)
 
     def test_by_the_first_success_of_several(self):
         told = [connection("a", participantId="p", attemptedAt=at(1), failedAt=at(2))]
         told += [connection(str(when), participantId="p", attemptedAt=at(when), connectedAt=at(when)) for when in (9, 3, 5)]
         (found,) = [one for one in findings(connection=told) if one.kind == "CONNECT_FAILED"]
         assert span(found)[1] == 180
+
+
+class TestSpare:
+    """Of one who is connected otherwise, no attempt that fails ends the call."""
+
+    def failed(self, *others):
+        told = [connection("a", participantId="p", attemptedAt=at(1), failedAt=at(2)), *others]
+        return next(one for one in findings(connection=told) if one.kind == "CONNECT_FAILED")
+
+    @pytest.mark.parametrize(("connected", "closed"), [(0, None), (0, 2), (1.5, 9), (2, None)])
+    def test_while_another_connection_is_up(self, connected, closed):
+        up = connection("b", participantId="p", connectedAt=at(connected), **({} if closed is None else {"closedAt": at(closed)}))
+        found = self.failed(up)
+        assert (found.severity, found.rule, span(found)) == ("WARNING", SPARE, (60, 120, None))
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            connection("b", participantId="p", connectedAt=at(0), closedAt=at(1.9)),
+            connection("b", participantId="p", connectedAt=at(2.1)),
+            connection("b", participantId="p", connectedAt=at(9), closedAt=at(0)),
+            connection("b", participantId="q", connectedAt=at(0)),
+            connection("b", participantId="p", attemptedAt=at(0)),
+        ],
+    )
+    def test_not_otherwise(self, other):
+        found = self.failed(other)
+        assert (found.severity, found.rule.name) == ("CRITICAL", "connect_failed")
+
+    def test_a_lost_connection_beside_another_is_missed_by_nobody(self):
+        told = [
+            connection("a", participantId="p", connectedAt=at(0), closedAt=at(5), closeReason="failed"),
+            connection("b", participantId="p", connectedAt=at(1), closedAt=at(9)),
+        ]
+        found = only(connection=told)
+        assert (found.kind, found.severity, span(found)) == ("UNEXPECTED_DISCONNECT", "WARNING", (300, 300, None))
+        assert found.words == "failed; another connection of the participant was up"
+
+    def test_but_those_that_are_lost_together_are(self):
+        told = [
+            connection(name, participantId="p", connectedAt=at(0), closedAt=at(5), closeReason="failed") for name in ("a", "b")
+        ]
+        assert [(one.severity, span(one)) for one in findings(connection=told)] == [("ERROR", (300, None, None))] * 2
 
 
 class TestUnexpectedDisconnect:
@@ -112,7 +157,7 @@ class TestUnexpectedDisconnect:
         ]
         assert findings(connection=told) == []
 
-    @pytest.mark.parametrize(("back", "ended"), [(6, 360), (5, 300), (4, None)])
+    @pytest.mark.parametrize(("back", "ended"), [(6, 360), (5, 300), (4, 300)])
     def test_recovers_when_the_participant_is_back(self, back, ended):
         told = [
             connection("a", participantId="p", connectedAt=at(1), closedAt=at(5), closeReason="failed"),
@@ -245,7 +290,10 @@ def test_rules_that_watch_nothing_of_this_find_nothing():
 
 def test_thousands_of_failures_of_one_call():
     told = [connection(f"f{n}", participantId="p", attemptedAt=at(n), failedAt=at(n)) for n in range(1000)]
-    told += [connection(f"s{n}", participantId="p", attemptedAt=at(n + 0.5), connectedAt=at(n + 0.5)) for n in range(1000)]
+    told += [
+        connection(f"s{n}", participantId="p", attemptedAt=at(n + 0.5), connectedAt=at(n + 0.5), closedAt=at(n + 0.9))
+        for n in range(1000)
+    ]
     found = [one for one in findings(connection=told) if one.kind == "CONNECT_FAILED"]
     assert [span(one)[1] for one in found] == [n * 60 + 30 for n in range(1000)]
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callscope.analysis.attempts import SPARE
 from callscope.analysis.attribution import STAGES, attribute
 from callscope.analysis.consequences import CAUSES
 from callscope.analysis.evidence import Coverage, Seen, coverage_of
@@ -338,6 +339,12 @@ class TestServer:
             call.of(kind, who, 100, None)
         assert set(call.judged()) == {SERVER}
         call.findings[0].started_at += 60_000
+        assert set(call.judged()) == {UNKNOWN}
+
+    def test_attempts_that_nobody_missed_blame_no_server(self) -> None:
+        call = Call(5)
+        for who in range(5):
+            call.of(Kind.CONNECT_FAILED, who).rule = SPARE
         assert set(call.judged()) == {UNKNOWN}
 
 

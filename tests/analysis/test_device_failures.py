@@ -89,6 +89,9 @@ class TestWhichOfBoth:
         told = [asked(1), refused(2, "NotReadableError"), asked(2.1, video=False), given_(2.2, "audio")]
         (one,) = found(*told)
         assert (one.kind, span(one)) == ("CAMERA_START_FAILED", (2, None, 2))
+        assert one.words == (
+            "NotReadableError; microphone and camera were asked for together; the microphone alone was given at the next try"
+        )
 
     @pytest.mark.parametrize(
         ("seconds", "expected"), [(10, ["CAMERA_START_FAILED"]), (10.001, ["CAMERA_START_FAILED", "MICROPHONE_NOT_FUNCTIONING"])]

@@ -10,7 +10,7 @@ from told import START, at, catalog, connection, instant, key, series, stream, s
 from callscope.analysis.catalog import build
 from callscope.analysis.standing import Standing
 
-TABLES = ("participants", "connections", "streams", "subscribers", "series")
+TABLES = ("participants", "connections", "streams", "subscribers", "series", "failed_at")
 
 
 def broadcast(dice, watchers=6):
@@ -64,7 +64,10 @@ def replaced(standing, participants):
     keys = {key("participant", one) for one in participants}
     for name in TABLES:
         known = getattr(standing.catalog, name)
-        if name not in ("streams", "series"):
+        if name == "failed_at":
+            for row_key in part.connections.keys() | part.subscribers.keys():
+                known.pop(row_key, None)
+        elif name not in ("streams", "series"):
             for row_key in [row_key for row_key, row in known.items() if row.participant_key in keys]:
                 del known[row_key]
         known.update(getattr(part, name))

@@ -6,11 +6,12 @@ import pytest
 from happened import FIRST
 
 from callscope.analysis.attempts import RULES as ATTEMPT_RULES
+from callscope.analysis.attempts import SPARE
 from callscope.analysis.connectivity import PATH_SWITCHES
 from callscope.analysis.findings import Finding
 from callscope.analysis.rule_book import RULES as METRIC_RULES
 from callscope.analysis.rules import Rule, level
-from callscope.analysis.wordings import MAX_WORDS, WORDINGS, describe, quantity
+from callscope.analysis.wordings import MAX_WORDS, OF_RULES, WORDINGS, describe, quantity, wording_of
 from callscope.vocabulary import Direction, IssueKind, Media, Metric, Severity, Unit
 
 NAMES = {1: "Ada"}
@@ -38,7 +39,9 @@ def finding(kind, *, lasting=None, seen=None, who=1, observed=None, words="", ru
 @pytest.mark.parametrize("kind", IssueKind)
 class TestEveryKind:
     def test_is_complete(self, kind):
-        wording = WORDINGS[kind]
+        self.complete(WORDINGS[kind])
+
+    def complete(self, wording):
         assert wording.title
         assert not wording.title.endswith(".")
         assert len(wording.title) <= 60
@@ -101,6 +104,47 @@ class TestSpan:
     )
     def test_of_attempts(self, kind, times, words):
         assert describe(finding(IssueKind[kind], words="code 1500", **times), NAMES).endswith(words)
+
+    def test_of_one_that_nobody_missed(self):
+        told = describe(finding(SPARE.kind, rule=SPARE, lasting=15, words="ICE failed"), NAMES)
+        assert told == "Ada was connected, and an attempt to connect in another way as well failed (ICE failed)."
+
+
+class TestRuleOfItsOwn:
+    @pytest.mark.parametrize("rule", [SPARE], ids=lambda rule: rule.name)
+    def test_is_complete_and_unlike_others_of_its_kind(self, rule):
+        TestEveryKind().complete(wording_of(finding(rule.kind, rule=rule)))
+        assert wording_of(finding(rule.kind, rule=rule)) is OF_RULES[rule.name] != WORDINGS[rule.kind]
+
+    def test_all_others_go_by_their_kind(self):
+        assert set(OF_RULES) == {SPARE.name}
+        assert wording_of(finding(IssueKind.CONNECT_FAILED)) is WORDINGS[IssueKind.CONNECT_FAILED]
+
+
+class TestPublisher:
+    """Whoever receives several streams is told which one it was."""
+
+    def told(self, publisher, direction=Direction.SUBSCRIBE, who=1):
+        one = finding(IssueKind.VIDEO_FREEZE, media=Media.VIDEO, direction=direction, who=who)
+        return describe(one, {1: "Ada", 2: "Bob\n", 3: "\u202e"}, publisher)
+
+    @pytest.mark.parametrize(
+        ("publisher", "begins"),
+        [
+            (2, "The video that Ada received from Bob stood still."),
+            (None, "The video that Ada received stood still."),
+            (3, "The video that Ada received stood still."),
+            (9, "The video that Ada received stood still."),
+        ],
+    )
+    def test_of_what_is_received(self, publisher, begins):
+        assert self.told(publisher) == begins
+
+    def test_not_of_what_is_sent(self):
+        assert self.told(1, Direction.PUBLISH) == "The video that Ada sent stood still."
+
+    def test_of_one_that_nobody_names(self):
+        assert self.told(2, who=None) == "The video that a participant received from Bob stood still."
 
 
 class TestMeasure:

@@ -12,7 +12,7 @@ Both follow from what the simulator does:
 - Diagnostics of an SDK are raised after the time that it takes to be sure (``simulation.diagnostics``), for networks on ACS.
 - Nobody can tell the server from the receiver's network where one of two receives a single stream, unless the SDK says which,
   nor a dead relay from one that cannot be reached, nor one end of a relayed call from the other: their fault is UNKNOWN.
-- What never recovered was seen when it happened, and not after.
+- What never recovered was seen when it happened, an attempt until it had failed, and not after.
 - The first and the last five seconds of what someone sends or receives are not judged.
 - A relay and TLS are facts of a connection and no alarm, and so is a long way between two clients.
 """
@@ -263,7 +263,7 @@ class Truth:
         for place, visit in enumerate(visits):
             later = [other for other in visits[place + 1 :] if other.connected is not None]
             if fault is FaultKind.DEAD_RELAY and visit.connected is None and window.covers(visit.attempted):
-                recovered = later[0].attempted if later else visit.attempted
+                recovered = later[0].attempted if later else visit.ended
                 yield self._sign(fault, Kind.CONNECT_FAILED, person, visit.attempted, recovered, UNKNOWN)
                 raised = min(visit.attempted + RELAY.delay, visit.ended)
                 # It was never cleared, and seen but once.
@@ -287,7 +287,7 @@ class Truth:
         for place, one in enumerate(ordered):
             if getattr(one, succeeded) is None:
                 later = [other.attempted for other in ordered[place + 1 :] if getattr(other, succeeded) is not None]
-                yield self._sign(fault, kind, person, one.attempted, later[0] if later else one.attempted, UNKNOWN)
+                yield self._sign(fault, kind, person, one.attempted, later[0] if later else one.ended, UNKNOWN)
 
     def _facts(self) -> Iterator[Sign]:
         """What is so without a fault."""

@@ -1,9 +1,9 @@
 """What attempts show: those that failed, connections that ended although nobody wished them to, were long in coming, came again
 and again, or took a detour."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ STATED = "stated by the telemetry"
 REJOIN_MILLISECONDS = 600_000.0
 
 Kind = IssueKind
+SPARE = Rule("spare_connect_failed", Kind.CONNECT_FAILED, STATED, ())
+"""Of one who was connected otherwise: a direct path beside the server's, or a library's own test of the network."""
 RULES = (
     Rule("connect_failed", Kind.CONNECT_FAILED, STATED, ()),
     Rule("publish_failed", Kind.PUBLISH_FAILED, STATED, ()),
@@ -49,7 +51,8 @@ TCP = frozenset({"tcp", "tls", "ssltcp"})
 
 
 def attempt_findings(catalog: Catalog, rules: Iterable[Rule] = RULES) -> list[Finding]:
-    """In order of time. A failure has recovered when the same participant later succeeded at the same thing."""
+    """In order of time. A failure has recovered when the same participant later succeeded at the same thing, or never went
+    without: who was connected when another attempt of theirs failed."""
     found = [finding for rule in rules if rule.kind in _WATCHES for finding in _WATCHES[rule.kind](rule, catalog)]
     return sorted(found, key=lambda one: (one.started_at, one.kind, _order(one)))
 
@@ -62,29 +65,68 @@ def is_unexpected_disconnect(connection: Connection) -> bool:
 
 
 def _connect_failures(rule: Rule, catalog: Catalog) -> Iterator[Finding]:
-    return _failures(rule, Severity.CRITICAL, list(catalog.connections.values()))
+    own = _established(catalog)
+    for finding in _failures(rule, Severity.CRITICAL, catalog, catalog.connections):
+        failed_at = catalog.failed_at[finding.connection_key or 0]
+        if own[finding.participant_key or 0].is_up(failed_at):
+            finding.rule, finding.severity = SPARE, Severity.WARNING
+            finding.ended_at, finding.lasted_until = max(milliseconds(failed_at), finding.started_at), None
+        yield finding
+
+
+class Established:
+    """The connections of one participant that came about."""
+
+    def __init__(self, connections: Sequence[Connection] = ()) -> None:
+        self.connections = connections
+        self.starts = sorted(one.connected_at for one in connections if one.connected_at is not None)
+        self._ends = sorted(
+            max(one.disconnected_at, one.connected_at) for one in connections if one.connected_at and one.disconnected_at
+        )
+
+    def is_up(self, at: datetime) -> bool:
+        """Whether any was up at a time, if only until then."""
+        return bisect_right(self.starts, at) > bisect_left(self._ends, at)
+
+    def goes_on(self, at: datetime) -> bool:
+        """Whether any was up at a time and after it."""
+        return bisect_right(self.starts, at) > bisect_right(self._ends, at)
+
+    def next(self, at: datetime) -> datetime | None:
+        return _next(self.starts, at)
+
+
+def _established(catalog: Catalog) -> Mapping[int, Established]:
+    """By participant."""
+    own: dict[int, list[Connection]] = defaultdict(list)
+    for connection in catalog.connections.values():
+        if connection.connected_at is not None:
+            own[connection.participant_key].append(connection)
+    return defaultdict(Established, {key: Established(connections) for key, connections in own.items()})
 
 
 def _publish_failures(rule: Rule, catalog: Catalog) -> Iterator[Finding]:
-    return _failures(rule, Severity.ERROR, list(catalog.streams.values()))
+    return _failures(rule, Severity.ERROR, catalog, catalog.streams)
 
 
 def _subscribe_failures(rule: Rule, catalog: Catalog) -> Iterator[Finding]:
-    return _failures(rule, Severity.ERROR, list(catalog.subscribers.values()))
+    return _failures(rule, Severity.ERROR, catalog, catalog.subscribers)
 
 
-def _failures(rule: Rule, severity: Severity, attempts: Sequence[Any]) -> Iterator[Finding]:
-    """``attempts`` are connections, streams or subscribers."""
+def _failures(rule: Rule, severity: Severity, catalog: Catalog, of: Mapping[int, Any]) -> Iterator[Finding]:
+    """``of`` are connections, streams or subscribers by key. What never recovered was seen until it had failed."""
     successes: dict[Any, list[datetime]] = defaultdict(list)
-    for attempt in attempts:
+    for attempt in of.values():
         if attempt.outcome == Outcome.SUCCEEDED:
             successes[_what(rule, attempt)].append(attempt.attempted_at)
     for times in successes.values():
         times.sort()
-    for attempt in attempts:
+    for key, attempt in of.items():
         if attempt.outcome == Outcome.FAILED:
             recovered = _next(successes.get(_what(rule, attempt), ()), attempt.attempted_at)
-            yield _finding(rule, severity, attempt, (attempt.attempted_at, recovered), words=_reason(attempt))
+            finding = _finding(rule, severity, attempt, (attempt.attempted_at, recovered), words=_reason(attempt))
+            finding.lasted_until = None if recovered else max(milliseconds(catalog.failed_at[key]), finding.started_at)
+            yield finding
 
 
 def _what(rule: Rule, attempt: Any) -> Any:
@@ -93,16 +135,15 @@ def _what(rule: Rule, attempt: Any) -> Any:
 
 
 def _disconnects(rule: Rule, catalog: Catalog) -> Iterator[Finding]:
-    returns: dict[int, list[datetime]] = defaultdict(list)
-    for connection in catalog.connections.values():
-        if connection.connected_at is not None:
-            returns[connection.participant_key].append(connection.connected_at)
-    for times in returns.values():
-        times.sort()
-    for connection in catalog.connections.values():
-        if is_unexpected_disconnect(connection) and connection.disconnected_at is not None:
-            span = (connection.disconnected_at, _next(returns[connection.participant_key], connection.disconnected_at))
-            yield _finding(rule, Severity.ERROR, connection, span, words=_reason(connection))
+    for own in _established(catalog).values():
+        for connection in filter(is_unexpected_disconnect, own.connections):
+            lost_at = connection.disconnected_at
+            assert lost_at is not None  # noqa: S101 - or it is none
+            if own.goes_on(lost_at):
+                words = "; ".join(filter(None, [_reason(connection), "another connection of the participant was up"]))
+                yield _finding(rule, Severity.WARNING, connection, (lost_at, lost_at), words=words)
+            else:
+                yield _finding(rule, Severity.ERROR, connection, (lost_at, own.next(lost_at)), words=_reason(connection))
 
 
 def _slow_setups(rule: Rule, catalog: Catalog) -> Iterator[Finding]:
@@ -119,12 +160,8 @@ def _slow_setups(rule: Rule, catalog: Catalog) -> Iterator[Finding]:
 def _rejoins(rule: Rule, catalog: Catalog) -> Iterator[Finding]:
     """A client may have several connections at once: it joins again only when it had none left."""
     (watched,) = rule.levels
-    by_participant: dict[int, list[Connection]] = defaultdict(list)
-    for connection in catalog.connections.values():
-        if connection.connected_at is not None:
-            by_participant[connection.participant_key].append(connection)
-    for own in by_participant.values():
-        joins = _joins(own)
+    for own in _established(catalog).values():
+        joins = _joins(own.connections)
         for first, last, count in bursts(sorted(joins), round(watched.limit.on), REJOIN_MILLISECONDS):
             yield Finding(
                 kind=rule.kind,

@@ -43,6 +43,7 @@ Patterns and shares are those of Callscope's own notes on comparing participants
 
 from collections.abc import Callable, Iterable, Sequence
 
+from callscope.analysis.attempts import SPARE
 from callscope.analysis.consequences import (
     BAD_NETWORK,
     CAMERA,
@@ -115,7 +116,7 @@ def lost_connection(evidence: Evidence, finding: Finding) -> Attribution | None:
 
 
 def all_failed(evidence: Evidence, finding: Finding) -> Attribution | None:
-    spans = evidence.most_failed.get(finding.kind)
+    spans = evidence.most_failed.get(finding.kind) if finding.rule is not SPARE else None
     return SERVER if spans is not None and spans.cover(*span_of(finding)) else None
 
 

@@ -194,6 +194,7 @@ class _Builder:
             closed = None
         if connected is not None and closed is None:
             closed = failed
+        self._failed(key, failed)
         network = body.get("network", {})
         local, remote = network.get("localCandidateType"), network.get("remoteCandidateType")
         self.catalog.connections[key] = Connection(
@@ -220,6 +221,7 @@ class _Builder:
         key = self.key("stream", id_)
         connection = self.catalog.connections[self.key("connection", body["connectionId"])]
         published, failed = body.get("publishedAt"), body.get("failedAt")
+        self._failed(key, failed)
         totals = self._totals("streamId", id_)
         # What was counted was published, although Azure's diagnostics do not say when.
         if published is None and failed is None and ("implied" in body or totals):
@@ -254,6 +256,7 @@ class _Builder:
         connection = self.catalog.connections[self.key("connection", body["connectionId"])]
         stream = self.catalog.streams[self.key("stream", body["streamId"])]
         subscribed, failed = body.get("subscribedAt"), body.get("failedAt")
+        self._failed(key, failed)
         end = body.get("endedAt") or (failed if subscribed is not None else None)
         ended = _earliest(end, connection.disconnected_at, stream.unpublished_at) if subscribed is not None else None
         self.catalog.subscribers[key] = Subscriber(
@@ -270,6 +273,10 @@ class _Builder:
             **_error(body),
             totals=self._totals("subscriberId", id_),
         )
+
+    def _failed(self, key: int, at: datetime | None) -> None:
+        if at is not None:
+            self.catalog.failed_at[key] = at
 
     def _totals(self, owner: str, id_: str) -> list[dict[str, Any]]:
         """The last reading of each media and SSRC."""

@@ -44,6 +44,8 @@ WORDS = {
     AUDIO: ("audio", "microphone"),
     VIDEO: ("video", "camera"),
 }
+BOTH_ASKED = "microphone and camera were asked for together"
+BOTH = f"{BOTH_ASKED}, and the error does not say which of them failed"
 RULES = {
     (kind, reason): Rule("permission_denied" if reason == DENIED else "device_failure", kind, SOURCE, ())
     for (_, reason), kind in KINDS.items()
@@ -123,10 +125,13 @@ def _failures(participant: int | None, steps: list[Step]) -> Iterator[Finding]:
                 finding = lasting.pop(key)
                 last = finding.started_at if finding.lasted_until is None else finding.lasted_until
                 is_cleared = key in shared and len(step.media) == 1 and step.at - last <= RETRY_MILLISECONDS
-                if not is_cleared:
+                shared.discard(key)
+                if is_cleared:
+                    for other in shared:
+                        lasting[other].words = lasting[other].words.replace(BOTH, f"{BOTH_ASKED}; {_granted(key[0])}")
+                else:
                     finding.ended_at, finding.lasted_until = step.at, None
                     yield finding
-                shared.discard(key)
         else:
             blamed = _blamed(step, asked)
             for media in blamed:
@@ -141,6 +146,10 @@ def _failures(participant: int | None, steps: list[Step]) -> Iterator[Finding]:
     yield from lasting.values()
 
 
+def _granted(media: Media) -> str:
+    return f"the {WORDS[media][1]} alone was given at the next try"
+
+
 def _blamed(step: Step, asked: frozenset[Media]) -> list[Media]:
     """What may be at fault: what the error's words name, else what was asked for, else microphone and camera."""
     wanted = step.media or asked or frozenset({AUDIO, VIDEO})
@@ -153,8 +162,7 @@ def _finding(participant: int | None, media: Media, step: Step, *, is_shared: bo
     kind = KINDS[media, step.reason]
     # Whoever closes the browser's list of screens is refused one, too.
     severity = Severity.INFO if media is SCREEN and step.reason == DENIED else Severity.ERROR
-    both = "microphone and camera were asked for together, and the error does not say which of them failed"
-    said = [step.message, both if is_shared else ""]
+    said = [step.message, BOTH if is_shared else ""]
     return Finding(
         kind=kind,
         severity=severity,

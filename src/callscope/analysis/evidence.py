@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
+from callscope.analysis.attempts import SPARE
 from callscope.analysis.consequences import ATTEMPTS, BAD_NETWORK, CAUSES, MEASURED_PATH, OF_MEDIA, OF_SENDER, OWN_PATH
 from callscope.analysis.findings import Finding
 from callscope.analysis.rows import Catalog
@@ -141,10 +142,11 @@ class Evidence:
     @cached_property
     def most_failed(self) -> Mapping[IssueKind, Spans]:
         """Where attempts of most participants failed, or the connections of most were lost."""
-        bad: dict[IssueKind, dict[int, Spans]] = defaultdict(dict)
-        for (kind, participant), spans in self._own.items():
-            if kind in ATTEMPTS and participant is not None:
-                bad[kind][participant] = spans
+        pairs: dict[IssueKind, dict[int, list[Pair]]] = defaultdict(lambda: defaultdict(list))
+        for finding in self.findings:
+            if finding.kind in ATTEMPTS and finding.rule is not SPARE and finding.participant_key is not None:
+                pairs[finding.kind][finding.participant_key].append(span_of(finding))
+        bad = {kind: {who: Spans(spans) for who, spans in several.items()} for kind, several in pairs.items()}
         return {kind: where(_are_most, who.values(), _with(self._present, who)) for kind, who in bad.items()}
 
     def is_sent_well(self, finding: Finding) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from callscope.analysis.attempts import FAILED_ATTEMPTS
 from callscope.analysis.findings import Finding
 from callscope.analysis.rows import Catalog
-from callscope.analysis.wordings import WORDINGS, describe
+from callscope.analysis.wordings import describe, wording_of
 from callscope.telemetry import from_milliseconds
 from callscope.vocabulary import IssueKind, Severity
 
@@ -93,11 +93,12 @@ def counts_by_participant(issues: Iterable[Issue]) -> tuple[Counter[int], Counte
 
 
 def _issue(finding: Finding, catalog: Catalog, names: Mapping[int, str], key: Callable[..., int]) -> Issue:
-    wording = WORDINGS[finding.kind]
+    wording = wording_of(finding)
     limit = finding.level.limit if finding.level is not None else None
     started_at = from_milliseconds(finding.started_at)
     seen = finding.ended_at if finding.ended_at is not None else finding.lasted_until
     last_seen_at = max(started_at, started_at if seen is None else from_milliseconds(seen))
+    stream = catalog.streams.get(finding.stream_key) if finding.stream_key is not None else None
     is_gone = finding.kind not in STATED and _has_left(finding, catalog)
     concerned = (finding.participant_key, finding.connection_key, finding.stream_key, finding.subscriber_key, finding.direction)
     return Issue(
@@ -105,7 +106,7 @@ def _issue(finding: Finding, catalog: Catalog, names: Mapping[int, str], key: Ca
         kind=finding.kind,
         severity=finding.severity,
         title=wording.title,
-        description=describe(finding, names),
+        description=describe(finding, names, stream.participant_key if stream is not None else None),
         recommendation=wording.recommendation,
         started_at=started_at,
         ended_at=last_seen_at if finding.ended_at is not None or is_gone else None,

@@ -161,3 +161,5 @@ class Catalog:
     """The kinds of record that sources delivered."""
     fallback: datetime = NEVER
     """What stands in for the instant of a subject that has none."""
+    failed_at: dict[int, datetime] = field(default_factory=dict)
+    """When attempts failed, by the key of the connection, stream or subscriber, where a source told."""

@@ -108,6 +108,7 @@ class Standing:
         part.connections = {key: row for key, row in found.connections.items() if row.participant_key in keys}
         part.subscribers = {key: row for key, row in found.subscribers.items() if row.participant_key in keys}
         part.series = {key: row for key, row in found.series.items() if row.participant_key in keys}
+        part.failed_at = {key: at for key, at in found.failed_at.items() if key in part.connections or key in part.subscribers}
         return part
 
 

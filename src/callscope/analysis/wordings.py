@@ -1,13 +1,13 @@
 """What a person reads of an issue: its title, what happened, and what to do, in plain English.
 
 ``happened`` is a sentence without its full stop about ``{who}``, ``{whose}`` or ``{media}``, which is the media concerned with
-their owner: "the audio that Ada received". What was measured, and for how long, is added by ``describe``.
+their owner: "the audio that Ada received from Bob". What was measured, and for how long, is added by ``describe``.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from callscope.analysis.attempts import FAILED_ATTEMPTS
+from callscope.analysis.attempts import FAILED_ATTEMPTS, SPARE
 from callscope.analysis.findings import Finding
 from callscope.analysis.plain_text import duration, figure, visible
 from callscope.vocabulary import Direction, IssueKind, Media, Metric, Severity, Unit
@@ -184,7 +184,7 @@ WORDINGS = {
     ),
     Kind.NO_MEDIA_SENT: Wording(
         "Nothing sent",
-        "{Who} sent nothing although {media_kind} was on",
+        "{Who} sent nothing, and nothing tells that {media_kind} was off",
         "Switch it off and on again; if that does not help, rejoin.",
         "check that the track is live and negotiated for sending, and that the connection was up.",
     ),
@@ -322,6 +322,21 @@ WORDINGS = {
     ),
 }
 
+OF_RULES = {
+    SPARE.name: Wording(
+        "Another way to connect failed",
+        "{Who} was connected, and an attempt to connect in another way as well failed",
+        "Nothing: the call went on over the other connection.",
+        "it may be a direct path beside the server's, or a library's network test; if none ever succeeds, see what blocks it.",
+    ),
+}
+"""Of rules that mean something else than others of their kind."""
+
+
+def wording_of(finding: Finding) -> Wording:
+    return OF_RULES.get(finding.rule.name) or WORDINGS[finding.kind]
+
+
 _MEDIA = {Media.AUDIO: "audio", Media.VIDEO: "video", Media.SCREEN: "shared screen"}
 _DID = {Direction.PUBLISH: "sent", Direction.SUBSCRIBE: "received"}
 _SIGNS = {
@@ -335,9 +350,10 @@ _SIGNS = {
 _SHARE = ", 0 to 1"
 
 
-def describe(finding: Finding, names: Mapping[int, str]) -> str:
-    """What happened, whom it hit, how bad it was and for how long. ``names`` are those of participants, by key."""
-    sentence = WORDINGS[finding.kind].happened.format_map(_fillings(finding, names))
+def describe(finding: Finding, names: Mapping[int, str], publisher_key: int | None = None) -> str:
+    """What happened, whom it hit, how bad it was and for how long. ``names`` are those of participants, by key; the publisher
+    is that of its stream."""
+    sentence = wording_of(finding).happened.format_map(_fillings(finding, names, publisher_key))
     words = visible(finding.words)
     words = words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1].rstrip() + "…"
     told = [f"{sentence} ({words})" if words else sentence, _measured(finding), _lasted(finding)]
@@ -359,14 +375,18 @@ def quantity(value: float, metric: Metric | None, measure: str = "") -> str:
             return f"{figure(value)}{_SIGNS[unit]}"
 
 
-def _fillings(finding: Finding, names: Mapping[int, str]) -> dict[str, str]:
-    told = names.get(finding.participant_key) if finding.participant_key is not None else None
-    who = visible(told or "")[:MAX_NAME].rstrip() or SOMEONE
+def _name(key: int | None, names: Mapping[int, str]) -> str:
+    return visible((names.get(key) if key is not None else None) or "")[:MAX_NAME].rstrip()
+
+
+def _fillings(finding: Finding, names: Mapping[int, str], publisher_key: int | None) -> dict[str, str]:
+    who, publisher = _name(finding.participant_key, names) or SOMEONE, _name(publisher_key, names)
     whose = f"{who}'s"
     # A picture of a shared screen may be measured as video.
     kind = _MEDIA.get(finding.media, "media") if finding.media is not None else "media"
     did = _DID.get(finding.direction) if finding.direction is not None else None
-    media = f"the {kind} that {who} {did}" if did is not None else f"{whose} {kind}"
+    source = f" from {publisher}" if publisher and finding.direction is Direction.SUBSCRIBE else ""
+    media = f"the {kind} that {who} {did}{source}" if did is not None else f"{whose} {kind}"
     fillings = {"who": who, "whose": whose, "media": media, "media_kind": f"the {kind}"}
     # A name stays as its owner writes it.
     ours = (SOMEONE, "the ")
@@ -388,7 +408,7 @@ def _lasted(finding: Finding) -> str:
     end = finding.lasted_until if finding.ended_at is None else finding.ended_at
     seconds = 0.0 if end is None else max(end - finding.started_at, 0.0) / 1000
     if finding.kind in FAILED_ATTEMPTS or finding.kind is IssueKind.UNEXPECTED_DISCONNECT:
-        if finding.ended_at is None:
+        if finding.ended_at is None or finding.rule is SPARE:
             return ""
         again = "A later attempt succeeded" if finding.kind in FAILED_ATTEMPTS else "The participant was back"
         return f"{again} after {duration(seconds)}" if seconds else f"{again} at once"
