@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 
 from callscope.telemetry import CallRecord, ConnectionRecord, EventRecord, Failure, SamplesRecord, StreamRecord, SubscriberRecord
@@ -151,3 +152,50 @@ async def test_a_call_without_any_has_none(inspector):
     await inspector.tell(TELEMETRY[:2])
     data = await inspector.query('{ call(callId: "call") { issues { nodes { id } } issueSummary { kind } } }')
     assert data["call"] == {"issues": {"nodes": []}, "issueSummary": []}
+
+
+def azure(category: str, **properties) -> dict:
+    envelope = {"time": "2026-05-04T11:30:00Z", "correlationId": "azure", "operationName": category, "category": category}
+    return envelope | {"properties": {"identifier": "acs:1", "endpointType": "VoIP", **properties}}
+
+
+async def test_figures_of_a_whole_call_lead_to_where_they_were_told(inspector):
+    """Azure writes them down an hour later, and calls the first of these streams poor."""
+    summary = {"callStartTime": "2026-05-04T10:00:00Z", "callDuration": 60, "callType": "Group", "participantDuration": 60}
+    told = {"mediaType": "Audio", "streamId": "7", "roundTripTimeAvg": "90", "streamDirection": "Outbound"}
+    rows = [
+        azure("CallSummary", participantId=who, participantStartTime="2026-05-04T10:00:00Z", participantEndReason="0", **summary)
+        for who in ("ann", "bob")
+    ]
+    rows += [azure("CallDiagnostics", participantId="ann", packetLossRateAvg="0.2", jitterAvg="31", **told)]
+    rows += [azure("CallDiagnostics", participantId="bob", packetLossRateAvg="0.1", jitterAvg=None, **told)]
+    assert (await inspector.client.post("/ingest/acs", content=orjson.dumps(rows))).status_code == 200
+    await inspector.settle()
+    issues = """issues { nodes { kind severity attribution isRecovered startedAt endedAt description
+        connection { connectionId } stream { streamId } rule { name threshold observed source }
+        events { nodes { name at payload } } } }"""
+    call = (await inspector.query(f'{{ call(callId: "azure") {{ durationSeconds {issues} report }} }}'))["call"]
+    found = {issue["kind"]: issue for issue in call["issues"]["nodes"]}
+    assert {kind: one["severity"] for kind, one in found.items()} == {"HIGH_PACKET_LOSS": "ERROR", "HIGH_JITTER": "WARNING"}
+    loss = found["HIGH_PACKET_LOSS"]
+    assert loss["rule"] == {
+        "name": "whole_call_packet_loss",
+        "threshold": 10,
+        "observed": 20,
+        "source": "Azure (poor where packetLossRateAvg is above 0.1)",
+    }
+    assert (loss["attribution"], loss["isRecovered"]) == ("SENDER_NETWORK", False)
+    assert (loss["startedAt"], loss["endedAt"]) == ("2026-05-04T10:00:00+00:00", "2026-05-04T10:01:00+00:00")
+    assert loss["connection"] == {"connectionId": "ann"}
+    assert loss["description"].endswith("were lost. Over the whole call it was 20 %, and 10 % is the threshold.")
+    (event,) = loss["events"]["nodes"]
+    assert (event["name"], event["at"], event["payload"]["packetLossRateAvg"]) == (
+        "CallDiagnostics",
+        "2026-05-04T11:30:00+00:00",
+        0.2,
+    )
+    assert "Packets lost" in call["report"]
+    what_if = "{kind: HIGH_PACKET_LOSS, threshold: 5}, {kind: HIGH_JITTER, threshold: 50}"
+    id_ = (await inspector.query('{ call(callId: "azure") { id } }'))["call"]["id"]
+    text = f'{{ evaluateIssues(callId: "{id_}", rules: [{what_if}]) {{ kind participant {{ participantId }} }} }}'
+    assert [issue["kind"] for issue in (await inspector.query(text))["evaluateIssues"]] == ["HIGH_PACKET_LOSS"] * 2

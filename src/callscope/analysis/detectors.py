@@ -65,7 +65,7 @@ def detect(subject: Subject, rules: Iterable[Rule], *, sent: Subject | None = No
     scene = Scene(subject, sent)
     found = [finding for rule in rules if _watches(rule, subject) for finding in _hold(rule, scene)]
     if len(found) > 1:
-        found = sorted(_unexplained(found), key=lambda finding: finding.started_at)
+        found = sorted(unexplained(found), key=lambda finding: finding.started_at)
     return found
 
 
@@ -195,7 +195,8 @@ def _finding(rule: Rule, scene: Scene, level: Level, stretch: Exceedance) -> Fin
     )
 
 
-def _unexplained(found: Sequence[Finding]) -> Iterator[Finding]:
+def unexplained(found: Sequence[Finding]) -> Iterator[Finding]:
+    """Of the findings of one subject, those that tell something that no other does."""
     spans: dict[IssueKind, list[tuple[float, float]]] = defaultdict(list)
     for finding in found:
         spans[finding.kind].append((finding.started_at, seen_until(finding)))

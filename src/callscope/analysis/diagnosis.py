@@ -10,9 +10,10 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import NamedTuple
 
-from callscope.analysis import attempts, connectivity, stretches
+from callscope.analysis import attempts, call_figures, connectivity, stretches
 from callscope.analysis.attempts import attempt_findings
 from callscope.analysis.attribution import attribute
+from callscope.analysis.call_figures import summaries, summary_findings
 from callscope.analysis.connectivity import connectivity_findings
 from callscope.analysis.detectors import detect
 from callscope.analysis.device_failures import device_findings
@@ -31,14 +32,14 @@ from callscope.analysis.windows import WHOLE, WINDOW_SAMPLES, Extent, Window, ca
 from callscope.vocabulary import Direction, EventCategory, Media, Metric, Platform
 
 EVENT_CATEGORIES = frozenset({EventCategory.DIAGNOSTIC, EventCategory.DEVICE, EventCategory.SURVEY})
-EVENT_NAMES = stretches.NAMES | connectivity.NAMES
+EVENT_NAMES = stretches.NAMES | connectivity.NAMES | call_figures.NAMES
 """What diagnosis looks at of a call's events: all of these categories, and those of these names, in lower case."""
 
 Samples = Mapping[int, tuple[Sequence[float], Sequence[float]]]
 """By series key: times, milliseconds since the Unix epoch, in order, and values."""
 
 
-TOLD_RULES = (*attempts.RULES, *connectivity.RULES, LOW_RATING)
+TOLD_RULES = (*attempts.RULES, *connectivity.RULES, *call_figures.RULES, LOW_RATING)
 """Rules that watch what was told, beside those of the rule book, which watch what was measured."""
 
 
@@ -73,11 +74,13 @@ class Diagnosis:
         self._measured: list[Finding] = []
         self._unfinished: list[Finding] = []
         self._last_end = 0.0
+        self._summaries = summaries(events, catalog)
         self._told = [
             *attempt_findings(catalog, overridden(attempts.RULES, changed)),
             *diagnostic_findings(events, catalog),
             *connectivity_findings(events, catalog, overridden(connectivity.RULES, changed), heard_until=heard_until),
             *device_findings(events, catalog),
+            *summary_findings(self._summaries, catalog, overridden(call_figures.RULES, changed)),
             *(found for rule in overridden([LOW_RATING], changed) for found in rating_findings(events, rule)),
         ]
 
@@ -153,7 +156,7 @@ class Diagnosis:
     def findings(self, lasted: Mapping[int, tuple[float, float]]) -> list[Finding]:
         """All that was found, in order of time; ``lasted`` tells the first and last time of each series, by its key, in ms."""
         found = merged([*self._told, *self._measured])
-        attribute(found, coverage_of(self.catalog, lasted))
+        attribute(found, coverage_of(self.catalog, lasted, call_figures.subjects(self._summaries)))
         return sorted(found, key=lambda finding: (finding.started_at, finding.kind, str(finding.participant_key)))
 
     def _subject(self, key: SubjectKey, samples: Samples) -> Subject:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from callscope.analysis.attempts import SPARE
@@ -43,9 +44,14 @@ class Coverage:
     subjects: Mapping[SubjectKey, Seen]
 
 
-def coverage_of(catalog: Catalog, lasted: Mapping[int, Pair]) -> Coverage:
-    """The coverage of a call; ``lasted`` tells the times of the first and the last sample of each series, by its key, in ms."""
-    subjects = {}
+def coverage_of(
+    catalog: Catalog, lasted: Mapping[int, Pair], summed_up: Mapping[SubjectKey, Seen] = MappingProxyType({})
+) -> Coverage:
+    """The coverage of a call; ``lasted`` tells the times of the first and the last sample of each series, by its key, in ms.
+
+    ``summed_up`` is of what there are figures of the whole call; samples are the better word.
+    """
+    subjects = dict(summed_up)
     for key, series in series_by_subject(catalog).items():
         measured = [row for row in series if row.series_key in lasted]
         if measured:

@@ -38,6 +38,8 @@ class Rule:
     measure: str = ""
     """What the thresholds are of, in words, where they are not of the metric's own values."""
     version: int = 1
+    is_of_whole_call: bool = False
+    """Whether it is held to figures that sum up a whole call, which have neither a duration nor an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +77,7 @@ def _overridden(rule: Rule, override: Override) -> Rule:
             # The distance between the two is kept, so that hysteresis is; where there is none, to the last digit.
             off = one.limit.off if override.threshold is None else on + (one.limit.off - one.limit.on)
         seconds = one.limit.minimum_seconds if override.minimum_seconds is None else override.minimum_seconds
+        if rule.is_of_whole_call:
+            off, seconds = on, 0.0
         changed.append(replace(one, limit=replace(one.limit, on=on, off=off, minimum_seconds=seconds)))
     return replace(rule, levels=tuple(changed))

@@ -401,7 +401,8 @@ def _measured(finding: Finding) -> str:
     rule, limit = finding.rule, finding.level.limit
     worst, threshold = (quantity(value, rule.metric, rule.measure) for value in (finding.observed, limit.on))
     what = f" ({rule.measure.removesuffix(_SHARE)})" if rule.measure else ""
-    return f"At worst it was {worst}{what}, and {threshold} is the threshold"
+    how = "Over the whole call" if rule.is_of_whole_call else "At worst"
+    return f"{how} it was {worst}{what}, and {threshold} is the threshold"
 
 
 def _lasted(finding: Finding) -> str:
@@ -412,7 +413,7 @@ def _lasted(finding: Finding) -> str:
             return ""
         again = "A later attempt succeeded" if finding.kind in FAILED_ATTEMPTS else "The participant was back"
         return f"{again} after {duration(seconds)}" if seconds else f"{again} at once"
-    if finding.kind is IssueKind.SLOW_SETUP or not seconds:
+    if finding.kind is IssueKind.SLOW_SETUP or finding.rule.is_of_whole_call or not seconds:
         return ""
     if finding.ended_at is None and finding.severity is not Severity.INFO:
         return f"It was not over when last seen, {duration(seconds)} after it began"

@@ -5,11 +5,13 @@ from typing import Any
 
 import strawberry
 
+from callscope.analysis.call_figures import WHOLE_CALL
 from callscope.query.bindings import Order, column, embedded, many, narrow, one
 from callscope.schema.event import Event, events
 from callscope.schema.metric_series import MetricSeries, metric_series
 from callscope.schema.node import FILTER, Node, Page, table
 from callscope.schema.references import CallRef, ConnectionRef, MeetingRef, ParticipantRef, StreamRef
+from callscope.sources.acs_diagnostics import EVENT
 from callscope.vocabulary import Attribution, IssueKind, Metric, Severity
 
 # What happened around an issue to what it concerns: its stream, else its connection, else its participant.
@@ -23,6 +25,11 @@ _MARGIN = "interval '30 seconds'"
 # What was not over when its meeting was ended with it.
 ENDED_AT = "coalesce({row}.ended_at, case when {row}.open_until <= now() then {row}.last_seen_at end)"
 _ENDED = "coalesce({parent}.ended_at, {parent}.last_seen_at, {parent}.started_at)"
+# Azure writes down later what it sums up of a whole call.
+_SUMMED_UP = (
+    f"case when starts_with({{parent}}.rule_name, '{WHOLE_CALL}') then (select max(own.at) from {{event}} own"
+    f" where own.call_key = {{parent}}.call_key and own.connection_key = {{parent}}.connection_key and own.name = '{EVENT}') end"
+)
 
 
 @strawberry.type(description="The rule that raised an issue, with what it measured against what.")
@@ -81,8 +88,9 @@ class Issue(Node):
     stream: StreamRef | None = one("The stream that it concerns.")
     rule: Rule = embedded("Why it was flagged.")
     events: Page[Event] = events(
-        "What happened to what it concerns, from 30 s before it to 30 s after.",
-        where=f"{_CONCERNED} and {{row}}.at between {{parent}}.started_at - {_MARGIN} and {_ENDED} + {_MARGIN}",
+        "What happened to what it concerns, from 30 s before it to 30 s after; of figures of a whole call, until they were told.",
+        where=f"{_CONCERNED} and {{row}}.at between {{parent}}.started_at - {_MARGIN}"
+        f" and greatest({_ENDED} + {_MARGIN}, {_SUMMED_UP})",
     )
     metric_series: Page[MetricSeries] = metric_series(
         "The series that show it; where it was told and not measured, what was measured of what it concerns.",

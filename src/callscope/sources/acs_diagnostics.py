@@ -24,6 +24,8 @@ MEDIA = {
 """By Azure's names. What else there is, such as AppSharing (data channels), is no stream here."""
 SOURCES = {Media.AUDIO: StreamSource.AUDIO_ONLY, Media.VIDEO: StreamSource.CAMERA, Media.SCREEN: StreamSource.SCREEN}
 
+EVENT = "CallDiagnostics"
+"""The name of the event that holds a row's figures, as they are."""
 MEASURES = (
     "roundTripTimeAvg", "roundTripTimeMax", "jitterAvg", "jitterMax", "packetLossRateAvg", "packetLossRateMax",
     "jitterBufferSizeAvg", "jitterBufferSizeMax", "healedDataRatioAvg", "healedDataRatioMax", "videoFrameRateAvg",
@@ -70,7 +72,7 @@ def records(row: Row, *, is_update: bool) -> Iterator[Telemetry]:
             call_id=call_id,
             at=at,
             category=EventCategory.MEDIA,
-            name="CallDiagnostics",
+            name=EVENT,
             payload={name: value for name, value in told.items() if value is not None} | figures | row.rest(),
             connection_id=None if who is None else who.connection_id,
             stream_id=stream_id,
