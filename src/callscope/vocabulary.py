@@ -163,7 +163,10 @@ class Metric(Term):
     KEY_FRAME_REQUESTS = "KEY_FRAME_REQUESTS", "Key frames that the receiver asked for, 1/s."
     CONCEALED_RATIO = "CONCEALED_RATIO", "Share of audio that was made up to hide losses, 0 to 1."
     STRETCHED_RATIO = "STRETCHED_RATIO", "Share of audio samples put in or taken out to keep pace, 0 to 1."
-    AUDIO_LEVEL = "AUDIO_LEVEL", "Loudness, 0 (silence) to 1 (full scale)."
+    AUDIO_LEVEL = (
+        "AUDIO_LEVEL",
+        "Loudness over the interval where the source tells that, else at its end; 0 (silence) to 1 (full scale).",
+    )
     QUALITY_LIMITATION = "QUALITY_LIMITATION", "1 while the sender lowers quality for want of CPU or bandwidth, else 0."
     MEAN_OPINION_SCORE = "MEAN_OPINION_SCORE", "Estimated listening quality, 1 to 5."
 

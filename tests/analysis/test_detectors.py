@@ -143,6 +143,33 @@ class TestQuiet:
         assert kinds(one) == ["HIGH_PACKET_LOSS"]
 
 
+class TestSpeakingWhileMuted:
+    def spoke(self, *muted, level=0.2):
+        one = audio(SENT, audio_level=[0.0] * 10 + [level] * 20 + [0.0] * 10)
+        for start, end in muted:
+            one.quiet.append(Stretch(at(start), None if end is None else at(end)))
+        one.muted = one.quiet
+        return found(one)
+
+    def test_as_long_as_both_last(self):
+        assert self.spoke((0, None)) == [("SPEAKING_WHILE_MUTED", 20, 60)]
+        assert self.spoke((0, 41)) == [("SPEAKING_WHILE_MUTED", 20, 40)]
+        assert self.spoke((31, None)) == [("SPEAKING_WHILE_MUTED", 32, 60)]
+        assert self.spoke((0, 30), (40, 50)) == [("SPEAKING_WHILE_MUTED", 20, 30), ("SPEAKING_WHILE_MUTED", 40, 50)]
+
+    def test_nobody_speaks_who_is_not_muted_or_not_heard(self):
+        assert self.spoke() == self.spoke((0, 20)) == self.spoke((60, None)) == self.spoke((0, None), level=0.01) == []
+
+    def test_on_hold_one_may_speak(self):
+        one = audio(SENT, audio_level=[0.0] * 10 + [0.2] * 20)
+        assert found(quiet(one, 0, None)) == []
+
+    def test_not_of_what_others_say(self):
+        one = audio(RECEIVED, audio_level=[0.2] * 30)
+        one.muted = [Stretch(at(0), None)]
+        assert found(one) == []
+
+
 class TestLowBitrate:
     def test_pauses_are_no_low_bitrate(self):
         one = audio(bitrate=[40_000] * 10 + [1_500] * 40)

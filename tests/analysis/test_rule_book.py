@@ -64,6 +64,7 @@ class Case:
             case IssueKind.DECODER_STUCK:
                 tracks["BITRATE"] = [500_000] * count
         made = subject(media, direction, source=source, **{str(metric): each for metric, each in tracks.items()})
+        made.muted = [Stretch(at(-10), None)] * (rule.kind is IssueKind.SPEAKING_WHILE_MUTED)
         made.limited = {reason: [Stretch(at(-10), None)] for reason in ("cpu", "bandwidth")}
         return made
 
@@ -147,7 +148,7 @@ KINDS = {
     *("HIGH_PACKET_LOSS", "HIGH_LATENCY", "HIGH_JITTER", "JITTER_BUFFER_HIGH", "AUDIO_CONCEALMENT", "AUDIO_DESYNC"),
     *("LOW_AUDIO_BITRATE", "LOW_VIDEO_BITRATE", "LOW_BANDWIDTH", "CPU_LIMITED", "BANDWIDTH_LIMITED", "LOW_FRAME_RATE"),
     *("LOW_RESOLUTION", "VIDEO_FREEZE", "CAMERA_FREEZE", "DECODER_OVERLOAD", "DECODER_STUCK", "KEYFRAME_REQUEST_STORM"),
-    *("NO_MEDIA_RECEIVED", "NO_MEDIA_SENT", "SILENT_MICROPHONE", "LOW_MEAN_OPINION_SCORE"),
+    *("NO_MEDIA_RECEIVED", "NO_MEDIA_SENT", "SILENT_MICROPHONE", "SPEAKING_WHILE_MUTED", "LOW_MEAN_OPINION_SCORE"),
 }
 
 

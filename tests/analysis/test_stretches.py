@@ -46,6 +46,7 @@ def quiet(of, *events):
         (event("publishVideoDisabled", 60), event("publishVideoEnabled", 90), Media.VIDEO),
         (event("trackMuted", 60, {"media": "audio"}), event("trackUnmuted", 90, {"media": "audio"}), Media.AUDIO),
         (event("trackMuted", 60, {"mediaType": "desktop"}), event("trackUnmuted", 90, {"mediaType": "desktop"}), Media.SCREEN),
+        (event("senderPaused", 60, {"media": "video"}), event("senderResumed", 90, {"media": "video"}), Media.VIDEO),
         (event("StopVideo", 60), event("StartVideo", 90), Media.VIDEO),
         (event("Hold", 60), event("Resume", 90), Media.SCREEN),
         (event("audioMutedChanged", 60, {"muted": True}), event("audioMutedChanged", 90, {"muted": False}), Media.AUDIO),
@@ -120,6 +121,21 @@ class TestOfPauses:
         received = subject(Media.VIDEO, Direction.SUBSCRIBE, stream_key=None)
         assert quiet(received, *told) == [(60, 90)]
         assert quiet(received, event("mute", 60), event("stopVideo", 60)) == []
+
+    def test_the_microphone_is_muted_by_hand_and_by_the_system_but_not_by_holding(self):
+        told = [event("mute", 60), event("unmute", 80), event("hold", 90), event("resume", 110), event("stopVideo", 1)]
+        told += [raised("microphoneMuteUnexpectedly", 200, True), raised("microphoneMuteUnexpectedly", 210, False)]
+        told += [event("mute", 220, stream_key=S), event("unmute", 230, stream_key=S)]
+        pauses = Pauses(told, CALL)
+        muted = [((one.start - FIRST) / 1000, (one.end - FIRST) / 1000) for one in pauses.muted(subject())]
+        assert sorted(muted) == [(60, 80), (200, 210), (220, 230)]
+        for other in (
+            subject(Media.VIDEO),
+            subject(direction=Direction.SUBSCRIBE),
+            subject(who="participant/q", stream_key=None),
+        ):
+            assert pauses.muted(other) == []
+        assert len(pauses.muted(subject(stream_key=T))) == 2
 
     def test_a_screen_that_is_measured_as_video_is_a_screen(self):
         told = event("screenshareToggled", 60, {"muted": True})

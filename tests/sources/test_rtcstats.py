@@ -319,6 +319,43 @@ def test_a_change_of_what_limits_quality_is_an_event():
     ]
 
 
+def camera(packets, *, source=True, **fields):
+    reports = sent(21, "video", packetsSent=packets, bytesSent=1000 * packets, mediaSourceId="SV1", **fields)
+    return reports | ({"SV1": {"type": "media-source", "kind": "video", "trackIdentifier": "cam"}} if source else {})
+
+
+def pauses(*reports):
+    trace = Trace().add("identity", None, IDENTITY).connect()
+    for number, each in enumerate(reports):
+        trace.stats(each, 1000 * (number + 1))
+    told = [event for event in every(trace.read(), "event") if event.name.startswith("sender")]
+    assert all((event.payload, event.stream_id) == ({"media": "video"}, "aaaaaaaa-video-0-1") for event in told)
+    return [(event.name, *times(event, "at")) for event in told]
+
+
+def test_a_sender_without_a_track_is_paused_since_it_was_last_seen_with_one():
+    told = pauses(camera(9), camera(18), camera(20, source=False), camera(20, source=False), camera(29))
+    assert told == [("senderPaused", 2000), ("senderResumed", 5000)]
+
+
+def test_so_is_one_that_is_not_active_or_that_never_had_one():
+    assert pauses(camera(9, active=True), camera(9, active=False), camera(18, active=True)) == [
+        ("senderPaused", 1000),
+        ("senderResumed", 3000),
+    ]
+    assert pauses(sent(21, "video", packetsSent=0), sent(21, "video", packetsSent=5)) == [
+        ("senderPaused", 1000),
+        ("senderResumed", 2000),
+    ]
+
+
+def test_but_not_one_whose_sources_nobody_tells_or_whose_track_is_silent():
+    assert pauses(*(sent(21, "video", packetsSent=9, mediaSourceId="SV1") for _ in range(3))) == []
+    assert pauses(camera(9), camera(9), camera(9)) == []
+    layers = [camera(9) | sent(22, "video", packetsSent=number, mediaSourceId="SV1", active=False) for number in (3, 3)]
+    assert pauses(*layers) == []
+
+
 def test_reports_absent_from_a_difference_are_gone():
     trace = Trace().add("identity", None, IDENTITY).connect()
     trace.stats({**received(packetsReceived=5), **received(13, packetsReceived=5)}, 1000).stats(received(packetsReceived=8), 3000)

@@ -67,6 +67,25 @@ def test_received_video():
     }
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "level"),
+    [
+        # One second of speech at a tenth of full scale, then a pause in which the moment was read.
+        ({"energy": 1.0, "energy_seconds": 10}, {"energy": 1.01, "energy_seconds": 12}, 0.0707),
+        ({"energy": 1.0, "energy_seconds": 10}, {"energy": 1.0, "energy_seconds": 12}, 0),
+        ({"energy": 1.0, "energy_seconds": 10}, {"energy": 9.0, "energy_seconds": 12}, 1),
+        ({"energy": 1.0, "energy_seconds": 10}, {"energy": 1.0, "energy_seconds": 10}, 0.3),
+        ({"energy": 1.0, "energy_seconds": 10}, {"energy": 0.1, "energy_seconds": 2}, 0.3),
+        ({}, {"energy": 0.1, "energy_seconds": 2}, 0.3),
+        ({}, {}, 0.3),
+    ],
+)
+def test_loudness_is_that_of_all_of_the_interval_where_it_is_added_up(before, after, level):
+    told = {"kind": "audio", "packets": 10}
+    found = values(told | before, told | {"packets": 20, "audio_level": 0.3} | after)
+    assert found[Metric.AUDIO_LEVEL] == pytest.approx(level, abs=1e-4)
+
+
 def test_received_audio():
     before = {"kind": "audio", "packets": 0, "concealed": 0, "samples": 0}
     after = {"kind": "audio", "packets": 100, "concealed": 9_600, "samples": 96_000, "audio_level": 0.3, "buffer_ms": 60}

@@ -151,7 +151,11 @@ def test_the_level_of_the_track_is_better_than_old_chromes_integer():
     report = {"type": "inbound-rtp", "kind": "audio", "ssrc": 1, "audioLevel": 26}
     assert one({"a": report}).audio_level == pytest.approx(26 / 32767)
     assert one({"a": report | {"audioLevel": 40000}}).audio_level == 1
-    track = {"t": {"type": "track", "audioLevel": 0.5}}
+    track = {"t": {"type": "track", "audioLevel": 0.5, "totalAudioEnergy": 0.25, "totalSamplesDuration": 4}}
+    heard = one({"a": report | {"trackId": "t"}} | track)
+    assert (heard.energy, heard.energy_seconds) == (0.25, 4)
+    heard = one({"a": report | {"totalAudioEnergy": 1, "totalSamplesDuration": -1, "trackId": "t"}} | track)
+    assert (heard.energy, heard.energy_seconds) == (1, None)
     assert one({"a": report | {"trackId": "t"}} | track).audio_level == 0.5
 
 

@@ -162,7 +162,7 @@ class Diagnosis:
     def _subject(self, key: SubjectKey, samples: Samples) -> Subject:
         tracks = [Track(row, *samples[row.series_key]) for row in self._subjects[key] if row.series_key in samples]
         subject = subject_of(self.catalog, key, tracks)
-        subject.quiet = self._pauses.of(subject)
+        subject.quiet, subject.muted = self._pauses.of(subject), self._pauses.muted(subject)
         if subject.stream_key is not None:
             limited: dict[str, list[Stretch]] = defaultdict(list)
             for limitation in self._limitations.get(subject.stream_key, ()):

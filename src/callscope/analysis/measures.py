@@ -73,6 +73,17 @@ def sound_bitrate(scene: Scene, rule: Rule) -> Iterable[Interval]:
     return left_out(plain(scene, rule), is_silent)
 
 
+def muted_level(scene: Scene, rule: Rule) -> Iterable[Interval]:
+    """The loudness at a microphone while it is muted, as far as the client tells it then; 0 while it is not."""
+    return _muted_level(scene, rule) if scene.subject.muted else ()
+
+
+def _muted_level(scene: Scene, rule: Rule) -> Iterator[Interval]:
+    for sample in plain(scene, rule):
+        is_muted = scene.muted.within(sample.start, sample.end) >= sample.end - sample.start
+        yield sample if is_muted else sample._replace(value=0.0)
+
+
 def picture_bitrate(scene: Scene, rule: Rule) -> Iterable[Interval]:
     """The bitrate of a camera's picture that is there and no thumbnail, where it ever had more."""
     track = scene.subject.tracks[Metric.BITRATE]
@@ -162,6 +173,7 @@ def received_bitrate(scene: Scene, rule: Rule) -> Iterable[Interval]:
 MEASURES: dict[IssueKind, Measure] = {
     IssueKind.HIGH_PACKET_LOSS: losses,
     IssueKind.LOW_AUDIO_BITRATE: sound_bitrate,
+    IssueKind.SPEAKING_WHILE_MUTED: muted_level,
     IssueKind.LOW_VIDEO_BITRATE: picture_bitrate,
     IssueKind.LOW_FRAME_RATE: frame_rate,
     IssueKind.LOW_BANDWIDTH: bandwidth,

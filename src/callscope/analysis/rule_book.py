@@ -127,6 +127,17 @@ _SOUND = (
         screen=False,
     ),
     Rule(
+        "speaking_while_muted",
+        IssueKind.SPEAKING_WHILE_MUTED,
+        "Azure (speakingWhileMicrophoneIsMuted; 1 % of full scale)",
+        (level(INFO, 0.01, 0.01, 2),),
+        Metric.AUDIO_LEVEL,
+        media=AUDIO,
+        directions=SENT,
+        screen=False,
+        measure="loudness while muted, 0 to 1",
+    ),
+    Rule(
         "low_audio_mos",
         IssueKind.LOW_MEAN_OPINION_SCORE,
         "webrtc-issue-detector (bands), peermetrics (30 s)",

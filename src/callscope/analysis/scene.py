@@ -57,6 +57,11 @@ class Scene:
         return _spans([*self.subject.quiet, *(self.sent.quiet if self.sent is not None else ())])
 
     @cached_property
+    def muted(self) -> Spans:
+        """When the microphone was muted."""
+        return _spans(self.subject.muted)
+
+    @cached_property
     def layer_changes(self) -> Spans:
         """The intervals in which the size of the picture changed, and one more of each."""
         found: list[Stretch] = []

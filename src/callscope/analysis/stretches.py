@@ -40,6 +40,9 @@ PAUSES: Mapping[str, tuple[frozenset[Media], bool]] = {
     # Jitsi
     "trackmuted": (MICROPHONE, True),
     "trackunmuted": (MICROPHONE, False),
+    # Statistics of WebRTC
+    "senderpaused": (MICROPHONE, True),
+    "senderresumed": (MICROPHONE, False),
 }
 """What events of a name switch off or on again; a payload that names the media has the last word."""
 FLAGS: Mapping[str, tuple[frozenset[Media], tuple[str, ...]]] = {
@@ -82,6 +85,7 @@ class Pauses:
         self._publishers = {key: stream.participant_key for key, stream in catalog.streams.items()}
         self._found: dict[tuple[int | None, int | None, Media], list[Stretch]] = defaultdict(list)
         self._held: dict[int | None, list[Stretch]] = defaultdict(list)
+        self._muted: dict[tuple[int | None, int | None], list[Stretch]] = defaultdict(list)
         presence = Presence(catalog)
         told: dict[Owner, dict[float, tuple[bool, float | None]]] = defaultdict(dict)
         for event in events:
@@ -93,6 +97,8 @@ class Pauses:
                 self._found[owner.participant_key, owner.stream_key, owner.media].append(stretch)
                 if owner.cause == HOLD:
                     self._held[owner.participant_key].append(stretch)
+                elif owner.media is Media.AUDIO:
+                    self._muted[owner.participant_key, owner.stream_key].append(stretch)
 
     def of(self, subject: Subject) -> list[Stretch]:
         """Those of a subject, in order of time: of what it sends itself, or of the stream that it receives."""
@@ -107,6 +113,16 @@ class Pauses:
             if subject.stream_key is not None:
                 found += self._found.get((who, subject.stream_key, media), ())
         return sorted(set(found), key=lambda one: (one.start, one.end is None, one.end or 0.0))
+
+    def muted(self, subject: Subject) -> list[Stretch]:
+        """When the microphone of what a subject sends was muted, by hand or by the system."""
+        if subject.media is not Media.AUDIO or subject.direction is not Direction.PUBLISH:
+            return []
+        who = subject.participant_key
+        return [
+            *self._muted.get((who, None), ()),
+            *(self._muted.get((who, subject.stream_key), ()) if subject.stream_key else ()),
+        ]
 
     def _read(self, event: EventRow) -> Iterable[tuple[Owner, bool]]:
         told = _switched(event)

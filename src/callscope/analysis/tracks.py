@@ -67,6 +67,7 @@ class Stretch(NamedTuple):
 class Subject:
     """What tracks are of. ``lasted`` is when it existed; in ``quiet`` nothing is expected of it: muted, paused, switched off.
 
+    ``muted`` is when the microphone of what it sends was muted.
     ``limited`` is when the sender said that it lowers quality, by reason as WebRTC names them (``cpu``, ``bandwidth``);
     ``bad_network`` when listening was bad on the same connection; ``carries_video`` is of a connection: whether it sends any.
     """
@@ -81,6 +82,7 @@ class Subject:
     lasted: Stretch
     is_dtx: bool = False
     quiet: list[Stretch] = field(default_factory=list)
+    muted: list[Stretch] = field(default_factory=list)
     limited: dict[str, list[Stretch]] = field(default_factory=dict)
     bad_network: list[Stretch] = field(default_factory=list)
     carries_video: bool = True

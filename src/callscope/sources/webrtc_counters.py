@@ -62,7 +62,15 @@ class Rtp:
     """That decoding all its frames took."""
     key_frame_requests: float | None = None
     audio_level: float | None = None
+    """Of the moment: whoever paused for breath just then is silent by it."""
+    energy: float | None = None
+    energy_seconds: float | None = None
+    """Loudness squared, added up over the time that it was heard: both tell how loud all of an interval was."""
     limitation: str | None = None
+    is_active: bool | None = None
+    """Whether it is to be sent at all."""
+    has_source: bool | None = None
+    """Whether a track is attached to the sender, which a muted or removed camera is not."""
     is_scalable: bool = False
     is_screen: bool = False
     """Whether it says that it is a shared screen; most that are do not."""

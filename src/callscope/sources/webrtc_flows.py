@@ -51,6 +51,9 @@ class Flow:
     started_at: float | None = None
     last_at: float = 0
     limitation: str = "none"
+    had_source: bool = False
+    """Whether its sender ever had a track, as far as statistics tell."""
+    is_paused: bool = False
     tallies: dict[tuple[Media, int], Tally] = field(default_factory=dict)
 
     @property
@@ -84,11 +87,17 @@ class Flow:
         if rtp.packets and self.started_at is None:
             self.started_at = at
         self.last_at = at
+        self.had_source = self.had_source or rtp.has_source is True
         self.is_scalable = self.is_scalable or rtp.is_scalable or (self.is_sent and len(self.ssrcs) > 1)
         key = (self.media, rtp.ssrc)
         if key not in self.tallies:
             self.tallies[key] = Tally(rtp, at)
         self.tallies[key].add(rtp, at)
+
+    def is_idle(self, rtp: Rtp) -> bool:
+        """Whether nothing is to be expected of one of its layers: switched off, or without a track, left so or from the start."""
+        is_empty = self.started_at is None and not self.tracks
+        return rtp.is_active is False or is_empty or (rtp.has_source is False and self.had_source)
 
     def totals(self, clock: ClientClock, **subject: Any) -> Iterator[TotalsRecord]:
         """One record for each medium and SSRC that carried anything. Old Chrome's list those that carried nothing, too."""

@@ -38,6 +38,8 @@ class Change:
     stretched: float | None
     decode_seconds: float | None
     key_frame_requests: float | None
+    energy: float | None
+    energy_seconds: float | None
     lost: float | None = None
     expected: float | None = None
     is_judged: bool = False
@@ -135,7 +137,7 @@ def interval(changes: list[Change]) -> dict[Metric, float]:
             values[metric] = value * factor
     main = max(changes, key=lambda change: change.packets or 0)
     if main.rtp.is_sent or main.packets:
-        values[Metric.AUDIO_LEVEL] = main.rtp.audio_level
+        values[Metric.AUDIO_LEVEL] = _loudness(main)
     if main.is_judged and main.packets:
         values[Metric.JITTER] = main.rtp.jitter_ms
         values[Metric.ROUND_TRIP_TIME] = main.rtp.round_trip_ms
@@ -186,6 +188,13 @@ def _buffer_ms(change: Change) -> float | None:
     return change.buffer_seconds / change.buffered * 1000
 
 
+def _loudness(change: Change) -> float | None:
+    """Root mean square of the interval, 0 to 1; where the browser does not add up, what it says of the moment."""
+    if change.energy is None or not change.energy_seconds:
+        return change.rtp.audio_level
+    return min(math.sqrt(change.energy / change.energy_seconds), 1.0)
+
+
 def _has_restarted(previous: Rtp, rtp: Rtp) -> bool:
     pairs = ((previous.packets, rtp.packets), (previous.bytes, rtp.bytes), (previous.frames, rtp.frames))
     return any(old is not None and new is not None and new < old for old, new in pairs)
@@ -207,6 +216,8 @@ def _change(previous: Rtp, rtp: Rtp) -> Change:
         stretched=_growth(previous.stretched, rtp.stretched),
         decode_seconds=_growth(previous.decode_seconds, rtp.decode_seconds),
         key_frame_requests=_growth(previous.key_frame_requests, rtp.key_frame_requests),
+        energy=_growth(previous.energy, rtp.energy),
+        energy_seconds=_growth(previous.energy_seconds, rtp.energy_seconds),
     )
 
 

@@ -101,15 +101,19 @@ def _received(reports: Reports, report: Report, at: float) -> Iterator[Rtp]:
             rtp.samples = _first("totalSamplesReceived", report, track)
             rtp.stretched = added(report, "insertedSamplesForDeceleration", "removedSamplesForAcceleration")
             rtp.audio_level = _level(track.get("audioLevel", report.get("audioLevel")))
+            _hear(rtp, report, track)
         yield rtp
 
 
 def _sent(reports: Reports, report: Report, judgement: Report, at: float) -> Iterator[Rtp]:
     track = named(reports, report.get("trackId"))
-    source = named(reports, report.get("mediaSourceId", track.get("mediaSourceId")))
+    source_id = report.get("mediaSourceId", track.get("mediaSourceId"))
+    source = named(reports, source_id)
     judgement = named(reports, report.get("remoteId")) or judgement
     for rtp in _rtp(reports, report, at, is_sent=True):
         rtp.track = text(source.get("trackIdentifier")) or text(track.get("trackIdentifier"))
+        rtp.is_active = active if isinstance(active := report.get("active"), bool) else None
+        rtp.has_source = None if source_id is None else bool(source)
         if judgement:
             rtp.lost = packets(judgement.get("packetsLost"))
             rtp.judged_at = instant(judgement.get("timestamp")) or rtp.at
@@ -124,6 +128,7 @@ def _sent(reports: Reports, report: Report, judgement: Report, at: float) -> Ite
             rtp.is_scalable = (text(report.get("scalabilityMode")) or "L1").startswith(("L2", "L3", "S2", "S3"))
         else:
             rtp.audio_level = _level(source.get("audioLevel", track.get("audioLevel")))
+            _hear(rtp, source, track)
         yield rtp
 
 
@@ -132,6 +137,11 @@ def _see(rtp: Rtp, *reports: Report) -> None:
     rtp.width = _first("frameWidth", *reports)
     rtp.height = _first("frameHeight", *reports)
     rtp.frame_rate = _first("framesPerSecond", *reports) or _first("framerateMean", *reports)
+
+
+def _hear(rtp: Rtp, *reports: Report) -> None:
+    told = next((report for report in reports if "totalAudioEnergy" in report), NOTHING)
+    rtp.energy, rtp.energy_seconds = amount(told.get("totalAudioEnergy")), amount(told.get("totalSamplesDuration"))
 
 
 def _level(value: object) -> float | None:

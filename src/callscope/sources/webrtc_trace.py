@@ -125,7 +125,7 @@ class Trace(ABC):
         """
         if at is None or at == connection.measured_at:
             return
-        connection.measured_at = at
+        before, connection.measured_at = connection.measured_at, at
         self.address = self.address or of_reports(reports)
         seen = snapshot(reports, at - lead)
         if lead:
@@ -136,12 +136,17 @@ class Trace(ABC):
         connection.clock.hear(at, is_fresh=not connection.meter.is_stale)
         self._measure_path(connection, seen)
         changed: dict[Flow, list[Change]] = {}
+        idle: dict[Flow, bool] = {}
         for rtp in seen.rtps:
             flow = self.flow(connection, rtp, seen)
             if flow is not None:
                 flow.count(rtp, at)
+                if flow.is_sent:
+                    idle[flow] = flow.is_idle(rtp) and idle.get(flow, True)
                 if change := changes.get((rtp.is_sent, rtp.ssrc)):
                     changed.setdefault(flow, []).append(change)
+        for flow, is_paused in idle.items():
+            self._follow_pause(connection, flow, (at if before is None else before, at), is_paused=is_paused)
         for flow, flow_changes in changed.items():
             # Without one of its layers the others would look like a drop.
             has_restarted = any((flow.is_sent, ssrc) in connection.meter.restarted for ssrc in flow.ssrcs)
@@ -194,6 +199,14 @@ class Trace(ABC):
             flow.limitation = reason
             told = Meaning(EventCategory.MEDIA, payload={"reason": reason})
             self.happenings.append(Happening("qualityLimitationReason", told, at, connection, flow, connection.clock.lead))
+
+    def _follow_pause(self, connection: Connection, flow: Flow, interval: tuple[float, float], *, is_paused: bool) -> None:
+        """Pages do not tell that they take the track from a sender or switch it off; statistics show it, some time after."""
+        if is_paused is not flow.is_paused:
+            flow.is_paused = is_paused
+            told = Meaning(EventCategory.MEDIA, payload={"media": flow.media.lower()})
+            name, at = ("senderPaused", interval[0]) if is_paused else ("senderResumed", interval[1])
+            self.happenings.append(Happening(name, told, at, connection, flow, connection.clock.lead))
 
     def sent_flow(self, connection: Connection, rtp: Rtp, seen: Snapshot) -> Flow:
         """The flow of a local source, which is as old as its track's being added."""
