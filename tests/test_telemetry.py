@@ -65,6 +65,8 @@ COMPLETE = {
         "hasVideo": True,
         "isScalable": True,
         "audioCodec": "opus",
+        "audioDtx": True,
+        "audioFec": True,
         "videoCodec": "VP8",
         "attemptedAt": NOON,
         "publishedAt": NOON,

@@ -115,8 +115,9 @@ class Following(Settlement):
                 await self.tables.remove(name, gone)
                 for key in gone:
                     del known[key]
-                    self.catalog.failed_at.pop(key, None)
             known.update(new)
+            for key in (*gone, *new):
+                self.catalog.failed_at.pop(key, None)
         self.catalog.series.update(part.series)
         self.catalog.failed_at.update(part.failed_at)
 

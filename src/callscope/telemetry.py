@@ -245,6 +245,8 @@ class StreamRecord(Record):
     is_scalable: Flag | None = None
     audio_codec: Text | None = None
     video_codec: Text | None = None
+    audio_dtx: Flag | None = Field(default=None, description="Whether its audio is sent in packets only while there is sound.")
+    audio_fec: Flag | None = Field(default=None, description="Whether its audio carries forward error correction.")
     attempted_at: Instant | None = None
     published_at: Instant | None = None
     failed_at: Instant | None = None

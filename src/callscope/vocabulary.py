@@ -168,7 +168,10 @@ class Metric(Term):
         "Loudness over the interval where the source tells that, else at its end; 0 (silence) to 1 (full scale).",
     )
     QUALITY_LIMITATION = "QUALITY_LIMITATION", "1 while the sender lowers quality for want of CPU or bandwidth, else 0."
-    MEAN_OPINION_SCORE = "MEAN_OPINION_SCORE", "Estimated listening quality, 1 to 5."
+    MEAN_OPINION_SCORE = (
+        "MEAN_OPINION_SCORE",
+        "Estimated listening quality, 1 to 5, by the E-model (ITU-T G.107, simplified); or the source's own.",
+    )
 
     @property
     def unit(self) -> Unit:

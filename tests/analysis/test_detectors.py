@@ -7,7 +7,7 @@ from time import process_time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measured import START, STEP, at, seconds, spans, subject
+from measured import START, STEP, at, seconds, spans, subject, track
 
 from callscope.analysis.detectors import detect
 from callscope.analysis.findings import Finding
@@ -79,6 +79,16 @@ class TestFinding:
         received = audio(bitrate=[30_000] * 10 + [0] * 10)
         (finding,) = [one for one in detect(received, RULES, sent=sent) if one.kind is IssueKind.NO_MEDIA_RECEIVED]
         assert finding.series_keys == [each.tracks[Metric.BITRATE].series.series_key for each in (received, sent)]
+
+    def test_a_bad_score_leads_to_what_it_was_made_of(self):
+        one = audio(mean_opinion_score=[2] * 30, packet_loss=[4] * 30, jitter_buffer_delay=[40] * 30, bitrate=[40_000] * 30)
+        one.round_trip = track(Metric.ROUND_TRIP_TIME, [200] * 30, media=CONNECTION)
+        (finding,) = [each for each in detect(one, RULES) if each.kind is IssueKind.LOW_MEAN_OPINION_SCORE]
+        names = ("MEAN_OPINION_SCORE", "PACKET_LOSS", "JITTER_BUFFER_DELAY", "BITRATE")
+        inputs = [one.tracks[Metric[name]] for name in names] + [one.round_trip]
+        assert set(finding.series_keys) == {each.series.series_key for each in inputs}
+        assert finding.series_keys[0] == one.tracks[Metric.MEAN_OPINION_SCORE].series.series_key
+        assert "E-model (ITU-T G.107, simplified), version 1" in finding.rule.source
 
 
 class TestGrace:

@@ -12,6 +12,7 @@ from callscope.analysis.opinion import bad_stretches, score, scored, transmissio
 from callscope.vocabulary import Direction, Media, Metric, Unit
 
 KEY = 99
+FLAGS = ({"has_fec": True}, {"is_dtx": True})
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,15 @@ class TestScored:
     def test_comfort_noise_is_no_low_bitrate(self):
         quiet = scored(self.heard(packet_loss=[0], round_trip_time=[0], jitter_buffer_delay=[0], bitrate=[1100]), None, KEY)
         assert list(quiet.values) == [round(score(transmission_rating(0, 0, is_dtx=True)), 3)]
+
+    def test_error_correction_bears_losses_and_pauses_cost_what_they_do(self):
+        plain = scored(self.heard(), None, KEY).values
+        mended, paused = (scored(replace(self.heard(), **change), None, KEY).values for change in FLAGS)
+        assert (mended[0], mended[1] > plain[1]) == (plain[0], True)
+        assert list(paused) == [
+            round(score(transmission_rating(trip, loss, buffer_ms=buffer, is_dtx=True)), 3)
+            for trip, loss, buffer in ((0, 0, 0), (200, 3, 80))
+        ]
 
     def test_the_sources_own_scores_stand(self):
         assert scored(self.heard(mean_opinion_score=[4, 4]), None, KEY) is None

@@ -82,6 +82,13 @@ class TestSubjects:
             True,
         )
 
+    @pytest.mark.parametrize("told", [{}, {"audioDtx": True}, {"audioFec": True}, {"audioDtx": False, "audioFec": False}])
+    def test_how_its_audio_is_coded(self, told):
+        streamed = catalog(stream=[stream("s", **told)], series=[series(streamId="s"), series("JITTER", participantId="p")])
+        ours, others = (subject_of(streamed, key, []) for key in series_by_subject(streamed))
+        assert (ours.is_dtx, ours.has_fec) == (told.get("audioDtx", False), told.get("audioFec", False))
+        assert (others.is_dtx, others.has_fec) == (False, False)
+
     def test_it_lasted_while_all_that_it_is_of_lasted(self):
         assert self.subject().lasted == (milliseconds(instant(2)), milliseconds(instant(8)))
         assert self.subject(endedAt=at(7)).lasted.end == milliseconds(instant(7))

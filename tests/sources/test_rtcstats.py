@@ -356,6 +356,14 @@ def test_but_not_one_whose_sources_nobody_tells_or_whose_track_is_silent():
     assert pauses(*layers) == []
 
 
+def test_how_audio_is_coded_is_told_of_its_stream():
+    codec = {"C": {"type": "codec", "mimeType": "audio/opus", "sdpFmtpLine": "minptime=10;useinbandfec=1"}}
+    trace = Trace().add("identity", None, IDENTITY).connect()
+    trace.stats(sent(21, packetsSent=5, codecId="C") | sent(22, "video", packetsSent=5, codecId="C") | codec, 1000)
+    told = {(stream.has_audio, stream.audio_dtx, stream.audio_fec) for stream in every(trace.read(), "stream")}
+    assert told == {(True, False, True), (False, None, None)}
+
+
 def test_reports_absent_from_a_difference_are_gone():
     trace = Trace().add("identity", None, IDENTITY).connect()
     trace.stats({**received(packetsReceived=5), **received(13, packetsReceived=5)}, 1000).stats(received(packetsReceived=8), 3000)

@@ -40,6 +40,23 @@ def test_received_audio_in_todays_chrome():
     assert (rtp.buffer_seconds, rtp.buffered, rtp.concealed, rtp.samples, rtp.audio_level) == (12.5, 48000, 480, 96000, 0.25)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "has_dtx", "has_fec"),
+    [
+        ("minptime=10;useinbandfec=1", False, True),
+        ("minptime=10; useinbandfec=0; UseDTX=1", True, False),
+        ("", None, None),
+        (None, None, None),
+        ("useinbandfec=10", False, False),
+    ],
+)
+def test_what_was_agreed_of_the_codec(parameters, has_dtx, has_fec):
+    codec = {"type": "codec", "mimeType": "audio/opus", "sdpFmtpLine": parameters}
+    for type_ in ("inbound-rtp", "outbound-rtp"):
+        rtp = one({"a": {"type": type_, "kind": "audio", "ssrc": 1, "codecId": "C"}, "C": codec})
+        assert (rtp.has_dtx, rtp.has_fec) == (has_dtx, has_fec)
+
+
 def test_received_video_whose_decoding_is_told_of_the_track():
     rtp = one(
         {

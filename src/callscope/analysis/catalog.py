@@ -222,6 +222,8 @@ class _Builder:
         connection = self.catalog.connections[self.key("connection", body["connectionId"])]
         published, failed = body.get("publishedAt"), body.get("failedAt")
         self._failed(key, failed)
+        self.catalog.dtx |= {key} if body.get("audioDtx") else set()
+        self.catalog.fec |= {key} if body.get("audioFec") else set()
         totals = self._totals("streamId", id_)
         # What was counted was published, although Azure's diagnostics do not say when.
         if published is None and failed is None and ("implied" in body or totals):

@@ -173,7 +173,8 @@ def _widest(one: Passage, other: Passage, levels: Sequence[Level]) -> Passage:
 def _finding(rule: Rule, scene: Scene, level: Level, stretch: Exceedance) -> Finding:
     subject = scene.subject
     metrics = (rule.metric, *OTHER_METRICS.get(rule.kind, ()))
-    tracks = [subject.tracks[metric] for metric in metrics if metric in subject.tracks]
+    known = {Metric.ROUND_TRIP_TIME: subject.round_trip, **subject.tracks}
+    tracks = [track for metric in metrics if metric is not None and (track := known.get(metric)) is not None]
     if rule.kind is Kind.NO_MEDIA_RECEIVED and scene.sent is not None:
         tracks.append(scene.sent.tracks[Metric.BITRATE])
     return Finding(

@@ -179,8 +179,8 @@ class Diagnosis:
         told = subject.tracks.get(Metric.MEAN_OPINION_SCORE)
         if told is not None:
             return told
-        trip = self._trips.get(_whose(subject))
-        return scored(subject, trip, self._opinion_key(subject))
+        subject.round_trip = self._trips.get(_whose(subject))
+        return scored(subject, subject.round_trip, self._opinion_key(subject))
 
     def _opinion_key(self, subject: Subject) -> int:
         keys = (subject.participant_key, subject.connection_key, subject.stream_key, subject.subscriber_key)

@@ -189,5 +189,6 @@ MEASURES: dict[IssueKind, Measure] = {
 OTHER_METRICS: dict[IssueKind, tuple[Metric, ...]] = {
     IssueKind.DECODER_OVERLOAD: (Metric.FRAME_RATE, Metric.FRAMES_DROPPED),
     IssueKind.DECODER_STUCK: (Metric.BITRATE,),
+    IssueKind.LOW_MEAN_OPINION_SCORE: (Metric.PACKET_LOSS, Metric.ROUND_TRIP_TIME, Metric.JITTER_BUFFER_DELAY, Metric.BITRATE),
 }
 """What else is evidence of a kind."""

@@ -77,6 +77,7 @@ def scored(subject: Subject, round_trip: Track | None, series_key: int) -> Track
             buffer_ms=buffer if buffer is not None and isfinite(buffer) else 0.0,
             bitrate=rate,
             is_dtx=subject.is_dtx or (rate is not None and rate < SILENCE),
+            has_fec=subject.has_fec,
         )
         times.append(at)
         values.append(round(score(rating), 3))

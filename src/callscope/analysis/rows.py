@@ -161,5 +161,8 @@ class Catalog:
     """The kinds of record that sources delivered."""
     fallback: datetime = NEVER
     """What stands in for the instant of a subject that has none."""
+    dtx: set[int] = field(default_factory=set)
+    fec: set[int] = field(default_factory=set)
+    """Streams whose audio pauses in silence, and those whose audio carries forward error correction."""
     failed_at: dict[int, datetime] = field(default_factory=dict)
     """When attempts failed, by the key of the connection, stream or subscriber, where a source told."""

@@ -4,6 +4,7 @@ Sources are the notes named in ``rules``; a figure of Callscope's own says so. W
 own, calls of that platform are held to them, so that Callscope agrees with the official tools about their own data.
 """
 
+from callscope.analysis.opinion import FORMULA, VERSION
 from callscope.analysis.rules import Rule, level
 from callscope.vocabulary import Direction, IssueKind, Media, Metric, Platform, Severity
 
@@ -140,7 +141,7 @@ _SOUND = (
     Rule(
         "low_audio_mos",
         IssueKind.LOW_MEAN_OPINION_SCORE,
-        "webrtc-issue-detector (bands), peermetrics (30 s)",
+        f"webrtc-issue-detector (bands), peermetrics (30 s), of the score by the {FORMULA}, version {VERSION}",
         (level(WARNING, 3.1, 3.5, 30, low=True), level(ERROR, 2.6, 3.0, 30, low=True)),
         Metric.MEAN_OPINION_SCORE,
         media=AUDIO,

@@ -69,7 +69,9 @@ class Subject:
 
     ``muted`` is when the microphone of what it sends was muted.
     ``limited`` is when the sender said that it lowers quality, by reason as WebRTC names them (``cpu``, ``bandwidth``);
-    ``bad_network`` when listening was bad on the same connection; ``carries_video`` is of a connection: whether it sends any.
+    ``is_dtx`` and ``has_fec`` are of audio: whether it pauses in silence, and carries forward error correction;
+    ``bad_network`` when listening was bad on the same connection; ``carries_video`` is of a connection: whether it sends any;
+    ``round_trip`` is of the same connection, whoever measured it.
     """
 
     participant_key: int
@@ -81,11 +83,13 @@ class Subject:
     source: StreamSource
     lasted: Stretch
     is_dtx: bool = False
+    has_fec: bool = False
     quiet: list[Stretch] = field(default_factory=list)
     muted: list[Stretch] = field(default_factory=list)
     limited: dict[str, list[Stretch]] = field(default_factory=dict)
     bad_network: list[Stretch] = field(default_factory=list)
     carries_video: bool = True
+    round_trip: Track | None = None
     tracks: dict[Metric, Track] = field(default_factory=dict)
 
     @property
@@ -146,6 +150,8 @@ def subject_of(catalog: Catalog, key: SubjectKey, tracks: Iterable[Track]) -> Su
             max((milliseconds(start) for start in starts if start is not None), default=first),
             min((milliseconds(end) for end in ends if end is not None), default=None),
         ),
+        is_dtx=stream_key in catalog.dtx,
+        has_fec=stream_key in catalog.fec,
         carries_video=media != Media.CONNECTION or _sends_video(catalog, connection_key),
         tracks=given,
     )

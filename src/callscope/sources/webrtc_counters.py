@@ -36,6 +36,9 @@ class Rtp:
     section: str | None = None
     """The mid of the SDP section."""
     codec: str | None = None
+    has_dtx: bool | None = None
+    has_fec: bool | None = None
+    """Whether the codec may pause in silence, and carries forward error correction, as was agreed."""
     packets: float | None = None
     bytes: float | None = None
     lost: float | None = None

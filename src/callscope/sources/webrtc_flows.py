@@ -70,7 +70,13 @@ class Flow:
 
     @property
     def codec(self) -> str | None:
-        return next((tally.rtp.codec for tally in reversed(self.tallies.values()) if tally.rtp.codec), None)
+        codec: str | None = self.last("codec")
+        return codec
+
+    def last(self, name: str) -> Any:
+        """What the SSRC that came last tells of something, of those that tell it."""
+        told = (getattr(tally.rtp, name) for tally in reversed(self.tallies.values()))
+        return next((value for value in told if value is not None), None)
 
     @property
     def bytes(self) -> float:

@@ -149,6 +149,8 @@ class Records(ABC):
             is_scalable=flow.is_scalable if flow.is_sent else None,
             audio_codec=flow.codec if flow.kind == "audio" else None,
             video_codec=flow.codec if flow.kind == "video" else None,
+            audio_dtx=flow.last("has_dtx") if flow.kind == "audio" else None,
+            audio_fec=flow.last("has_fec") if flow.kind == "audio" else None,
             attempted_at=attempted_at,
             # Another's stream was there when it was offered, whether or not anything of it arrived.
             published_at=started_at if flow.is_sent else attempted_at,

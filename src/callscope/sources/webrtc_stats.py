@@ -63,7 +63,8 @@ def _first(name: str, *reports: Report) -> float | None:
 
 def _rtp(reports: Reports, report: Report, at: float, *, is_sent: bool) -> Iterator[Rtp]:
     ssrc = ssrc_number(report.get("ssrc"))
-    mime = text(named(reports, report.get("codecId")).get("mimeType")) or ""
+    codec = named(reports, report.get("codecId"))
+    mime, agreed = text(codec.get("mimeType")) or "", text(codec.get("sdpFmtpLine"))
     kind = text(report.get("kind")) or text(report.get("mediaType")) or mime.partition("/")[0]
     if ssrc is None or kind not in {"audio", "video"}:
         return
@@ -75,9 +76,16 @@ def _rtp(reports: Reports, report: Report, at: float, *, is_sent: bool) -> Itera
         at=instant(report.get("timestamp")) or at,
         section=text(report.get("mid")),
         codec=mime.partition("/")[2] or None,
+        has_dtx=_is_agreed(agreed, "usedtx"),
+        has_fec=_is_agreed(agreed, "useinbandfec"),
         packets=packets(report.get(f"packets{direction}")),
         bytes=amount(report.get(f"bytes{direction}")),
     )
+
+
+def _is_agreed(parameters: str | None, name: str) -> bool | None:
+    """Whether a parameter of Opus (RFC 7587) is set; None where nothing is told of parameters."""
+    return None if parameters is None else f"{name}=1" in parameters.replace(" ", "").lower().split(";")
 
 
 def _received(reports: Reports, report: Report, at: float) -> Iterator[Rtp]:
