@@ -158,6 +158,7 @@ class Metric(Term):
     FRAME_WIDTH = "FRAME_WIDTH", "Width of the video, pixels."
     FRAME_HEIGHT = "FRAME_HEIGHT", "Height of the video, pixels."
     FREEZE_DURATION = "FREEZE_DURATION", "Time that video stood still in the interval, ms."
+    FREEZE_COUNT = "FREEZE_COUNT", "Times that video stood still in the interval."
     FRAMES_DROPPED = "FRAMES_DROPPED", "Frames dropped before they were shown, in the interval."
     DECODE_TIME = "DECODE_TIME", "Time that decoding a frame took, ms."
     KEY_FRAME_REQUESTS = "KEY_FRAME_REQUESTS", "Key frames that the receiver asked for, 1/s."
@@ -191,6 +192,7 @@ METRIC_UNITS = {
     Metric.FRAME_WIDTH: Unit.PIXELS,
     Metric.FRAME_HEIGHT: Unit.PIXELS,
     Metric.FREEZE_DURATION: Unit.MILLISECONDS,
+    Metric.FREEZE_COUNT: Unit.COUNT,
     Metric.FRAMES_DROPPED: Unit.COUNT,
     Metric.DECODE_TIME: Unit.MILLISECONDS,
     Metric.KEY_FRAME_REQUESTS: Unit.PER_SECOND,

@@ -288,6 +288,24 @@ class TestPicture:
         assert found(subject(VIDEO, RECEIVED, step=10, freeze_duration=[2900] * 20)) == []
         assert found(subject(VIDEO, RECEIVED, step=10, freeze_duration=[3100] * 20)) != []
 
+    @pytest.mark.parametrize(
+        ("frozen", "count", "expected"),
+        [(2400, 2, ["VIDEO_FREEZE"]), (2400, 3, []), (1000, 1, []), (1100, 1, ["VIDEO_FREEZE"]), (0, 5, []), (2400, -1, [])],
+    )
+    def test_in_long_intervals_long_freezes_count_by_their_mean_length(self, frozen, count, expected):
+        calm = [0] * 3
+        tracks = {"freeze_duration": [*calm, frozen, *calm], "freeze_count": [*calm, count, *calm]}
+        one = subject(VIDEO, RECEIVED, step=10, **tracks)
+        assert kinds(one) == expected
+        for finding in detect(one, RULES):
+            assert (finding.rule.name, finding.observed, len(finding.series_keys)) == ("long_freezes", frozen / count, 2)
+            assert spans([finding]) == [("VIDEO_FREEZE", 30, 40)]
+
+    def test_one_that_was_told_at_once_must_have_lasted(self):
+        told = {"freeze_duration": [0, 0, 1200, 0, 0, 2100, 0, 0, 0], "freeze_count": [0, 0, 1, 0, 0, 1, 0, 0, 0]}
+        (one,) = merged(detect(subject(VIDEO, RECEIVED, step=1, **told), RULES))
+        assert spans([one]) == [("VIDEO_FREEZE", pytest.approx(3.9), 6)]
+
     def test_a_screen_may_stand_still(self):
         assert found(screen(freeze_duration=[800] * 60)) == []
         assert kinds(screen(freeze_duration=[900] * 60)) == ["VIDEO_FREEZE"]

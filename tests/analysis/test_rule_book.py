@@ -11,7 +11,7 @@ from callscope.analysis.joining import SEVERITIES
 from callscope.analysis.rule_book import RULES, rules_for
 from callscope.analysis.rules import Level, Rule
 from callscope.analysis.tracks import Stretch
-from callscope.vocabulary import Direction, IssueKind, Media, Platform, StreamSource
+from callscope.vocabulary import Direction, IssueKind, Media, Metric, Platform, StreamSource
 
 WELL = 10
 """Samples before and after."""
@@ -53,6 +53,10 @@ class Case:
         source = StreamSource.SCREEN if rule.screen else StreamSource.CAMERA
         tracks = {rule.metric: values}
         match rule.kind:
+            case IssueKind.VIDEO_FREEZE if rule.metric is Metric.FREEZE_COUNT:
+                # Each as long as measured, and so many that they fill the interval.
+                counts = [STEP * 1000 / length if length else 0 for length in values]
+                tracks = {rule.metric: counts, "FREEZE_DURATION": [STEP * 1000 if length else 0 for length in values]}
             case IssueKind.VIDEO_FREEZE:
                 tracks = {rule.metric: [share * STEP * 1000 for share in values]}
             case IssueKind.DECODER_OVERLOAD:

@@ -1,5 +1,7 @@
 """Rules with other thresholds."""
 
+from dataclasses import replace
+
 import pytest
 
 from callscope.analysis.rules import Override, Rule, is_low, level, overridden
@@ -47,6 +49,27 @@ def test_a_duration_is_of_all_levels():
 def test_what_has_no_override_is_kept():
     (one,) = overridden([FRAMES], [Override(FRAMES.kind, threshold=4)])
     assert (one.levels[0].limit.low, one.levels[0].limit.minimum_samples, one.name) == (True, 2, "frames")
+
+
+SHARE = Rule("share", IssueKind.VIDEO_FREEZE, "nobody", (level(Severity.ERROR, 0.3, 0.1, 2),), measure="share, 0 to 1")
+LENGTH = Rule("length", IssueKind.VIDEO_FREEZE, "nobody", (level(Severity.ERROR, 1000, 500, 2),), measure="length, ms")
+
+
+def test_a_rule_in_another_unit_gives_way_to_a_threshold_and_takes_a_duration_alone():
+    rules = [SHARE, LENGTH]
+    assert [rule.name for rule in overridden(rules, [Override(SHARE.kind, threshold=0.5)])] == ["share"]
+    share, length = overridden(rules, [Override(SHARE.kind, clear_threshold=0.2, minimum_seconds=5)])
+    assert [(one.limit.on, one.limit.off, one.limit.minimum_seconds) for one in (share.levels[0], length.levels[0])] == [
+        (0.3, 0.2, 5),
+        (1000, 500, 5),
+    ]
+    assert overridden(rules, []) == rules
+
+
+def test_a_figure_of_a_whole_call_has_neither_end_nor_duration():
+    whole = replace(LOSS, levels=(level(Severity.ERROR, 10, 10, 0),), is_of_whole_call=True)
+    assert changed(whole, threshold=20, clear_threshold=1, minimum_seconds=9) == [(20, 20, 0)]
+    assert changed(whole, clear_threshold=1) == [(10, 10, 0)]
 
 
 @pytest.mark.parametrize(("metric", "low"), [(Metric.BITRATE, True), (Metric.PACKET_LOSS, False), (None, False)])

@@ -36,6 +36,7 @@ def test_received_video():
         "frames": 0,
         "frames_dropped": 0,
         "freeze_seconds": 0,
+        "freezes": 3,
         "buffer_seconds": 1,
         "buffered": 5,
     }
@@ -46,6 +47,7 @@ def test_received_video():
         "frames": 30,
         "frames_dropped": 2,
         "freeze_seconds": 0.5,
+        "freezes": 5,
         "buffer_seconds": 4,
         "buffered": 35,
         "width": 640,
@@ -59,6 +61,7 @@ def test_received_video():
         Metric.PACKET_LOSS: 10,
         Metric.FRAMES_DROPPED: 2,
         Metric.FREEZE_DURATION: 500,
+        Metric.FREEZE_COUNT: 2,
         Metric.JITTER_BUFFER_DELAY: 100,
         Metric.FRAME_RATE: 15,
         Metric.FRAME_WIDTH: 640,

@@ -69,12 +69,13 @@ def test_received_video_whose_decoding_is_told_of_the_track():
                 "framesDecoded": 30,
                 "framesDropped": 1,
                 "totalFreezesDuration": 0.5,
+                "freezeCount": 3,
                 "framesPerSecond": 15,
             },
         }
     )
     assert (rtp.track, rtp.width, rtp.height, rtp.frames, rtp.frame_rate) == ("t", 640, 360, 30, 15)
-    assert (rtp.frames_dropped, rtp.freeze_seconds, rtp.at) == (1, 0.5, AT)
+    assert (rtp.frames_dropped, rtp.freeze_seconds, rtp.freezes, rtp.at) == (1, 0.5, 3, AT)
 
 
 def test_received_video_tells_what_decoding_took_and_asked_for():

@@ -174,7 +174,7 @@ def _finding(rule: Rule, scene: Scene, level: Level, stretch: Exceedance) -> Fin
     subject = scene.subject
     metrics = (rule.metric, *OTHER_METRICS.get(rule.kind, ()))
     known = {Metric.ROUND_TRIP_TIME: subject.round_trip, **subject.tracks}
-    tracks = [track for metric in metrics if metric is not None and (track := known.get(metric)) is not None]
+    tracks = [track for metric in dict.fromkeys(metrics) if metric is not None and (track := known.get(metric)) is not None]
     if rule.kind is Kind.NO_MEDIA_RECEIVED and scene.sent is not None:
         tracks.append(scene.sent.tracks[Metric.BITRATE])
     return Finding(

@@ -119,6 +119,18 @@ def limitation(scene: Scene, rule: Rule) -> Iterator[Interval]:
         yield sample if spans.cover(sample.start, sample.end) else sample._replace(value=0.0)
 
 
+def freezes(scene: Scene, rule: Rule) -> Iterable[Interval]:
+    """How long the picture stood still: the share of the time, or each time on average."""
+    return freeze_length(scene, rule) if rule.metric is Metric.FREEZE_COUNT else frozen_share(scene, rule)
+
+
+def freeze_length(scene: Scene, rule: Rule) -> Iterator[Interval]:
+    """The mean length of the freezes that an interval tells of, ms; 0 where it tells of none."""
+    for start, end, count, follows in plain(scene, rule):
+        frozen = scene.at(Metric.FREEZE_DURATION, Interval(start, end, count, follows)) or 0.0
+        yield Interval(min(start, end - frozen), end, frozen / count if count >= 1 else 0.0, follows)
+
+
 def frozen_share(scene: Scene, rule: Rule) -> Iterable[Interval]:
     """The share of the time in which the picture stood still, where it was ever large in the shortest interval."""
     track = scene.subject.tracks[Metric.FREEZE_DURATION]
@@ -179,7 +191,7 @@ MEASURES: dict[IssueKind, Measure] = {
     IssueKind.LOW_BANDWIDTH: bandwidth,
     IssueKind.CPU_LIMITED: limitation,
     IssueKind.BANDWIDTH_LIMITED: limitation,
-    IssueKind.VIDEO_FREEZE: frozen_share,
+    IssueKind.VIDEO_FREEZE: freezes,
     IssueKind.CAMERA_FREEZE: camera_frames,
     IssueKind.DECODER_OVERLOAD: decoding_share,
     IssueKind.DECODER_STUCK: decoded_frames,
@@ -187,6 +199,7 @@ MEASURES: dict[IssueKind, Measure] = {
 }
 """Of the kinds that look at more than their metric's samples."""
 OTHER_METRICS: dict[IssueKind, tuple[Metric, ...]] = {
+    IssueKind.VIDEO_FREEZE: (Metric.FREEZE_DURATION,),
     IssueKind.DECODER_OVERLOAD: (Metric.FRAME_RATE, Metric.FRAMES_DROPPED),
     IssueKind.DECODER_STUCK: (Metric.BITRATE,),
     IssueKind.LOW_MEAN_OPINION_SCORE: (Metric.PACKET_LOSS, Metric.ROUND_TRIP_TIME, Metric.JITTER_BUFFER_DELAY, Metric.BITRATE),

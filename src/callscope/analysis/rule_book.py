@@ -208,6 +208,17 @@ _PICTURE = (
         measure="share of the time in which the picture stood still, 0 to 1",
     ),
     Rule(
+        "long_freezes",
+        IssueKind.VIDEO_FREEZE,
+        "webrtc-issue-detector (1 s on average)",
+        (level(ERROR, 1000, 500, 2),),
+        Metric.FREEZE_COUNT,
+        media=VIDEO,
+        directions=RECEIVED,
+        screen=False,
+        measure="mean length of a freeze, ms",
+    ),
+    Rule(
         "video_freeze_screen",
         IssueKind.VIDEO_FREEZE,
         "Azure (shared screen, 25 s in a minute)",

@@ -62,9 +62,23 @@ def is_low(metric: Metric | None) -> bool:
 
 
 def overridden(rules: Iterable[Rule], overrides: Iterable[Override]) -> list[Rule]:
-    """The rules with other thresholds. A rule of several levels is left with one, its mildest, when its threshold is replaced."""
+    """The rules with other thresholds. A rule of several levels is left with one, its mildest, when its threshold is replaced.
+
+    Thresholds are in the unit of the first rule of a kind. One that measures something else stays as it is, and falls away with
+    the thresholds of all others when these are replaced.
+    """
+    told = list(rules)
     by_kind: Mapping[IssueKind, Override] = {override.kind: override for override in overrides}
-    return [_overridden(rule, by_kind[rule.kind]) if rule.kind in by_kind else rule for rule in rules]
+    measures = {rule.kind: rule.measure for rule in reversed(told)}
+    changed: list[Rule] = []
+    for rule in told:
+        override = by_kind.get(rule.kind)
+        if override is not None and rule.measure != measures[rule.kind]:
+            if override.threshold is not None:
+                continue
+            override = replace(override, clear_threshold=None)
+        changed.append(rule if override is None else _overridden(rule, override))
+    return changed
 
 
 def _overridden(rule: Rule, override: Override) -> Rule:

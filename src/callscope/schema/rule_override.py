@@ -27,7 +27,8 @@ class RuleOverride:
     kind: IssueKind = strawberry.field(description="Kind of the issues; one that thresholds raise.")
     threshold: float | None = strawberry.field(
         default=strawberry.UNSET,
-        description="The value that raises one, in the unit of the rule. It replaces all levels of the rule by the mildest one.",
+        description="The value that raises one, in the unit of the rule. It replaces all levels of the rule by the mildest one; a"
+        " second rule of the kind that measures in another unit (VIDEO_FREEZE: a share of the time, not ms) then falls away.",
     )
     clear_threshold: float | None = strawberry.field(
         default=strawberry.UNSET,

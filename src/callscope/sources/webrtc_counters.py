@@ -50,6 +50,7 @@ class Rtp:
     height: float | None = None
     frames_dropped: float | None = None
     freeze_seconds: float | None = None
+    freezes: float | None = None
     jitter_ms: float | None = None
     round_trip_ms: float | None = None
     buffer_seconds: float | None = None

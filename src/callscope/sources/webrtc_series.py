@@ -31,6 +31,7 @@ class Change:
     frames: float | None
     frames_dropped: float | None
     freeze_seconds: float | None
+    freezes: float | None
     buffer_seconds: float | None
     buffered: float | None
     concealed: float | None
@@ -129,6 +130,7 @@ def interval(changes: list[Change]) -> dict[Metric, float]:
         Metric.PACKETS_PER_SECOND: _rate((change.packets, change.seconds) for change in changes),
         Metric.PACKET_LOSS: _share([(change.lost, change.expected) for change in changes]),
         Metric.FREEZE_DURATION: _sum(change.freeze_seconds for change in changes),
+        Metric.FREEZE_COUNT: _sum(change.freezes for change in changes),
         Metric.FRAMES_DROPPED: _sum(change.frames_dropped for change in changes),
         Metric.KEY_FRAME_REQUESTS: _rate((change.key_frame_requests, change.seconds) for change in changes),
     }
@@ -209,6 +211,7 @@ def _change(previous: Rtp, rtp: Rtp) -> Change:
         frames=_growth(previous.frames, rtp.frames),
         frames_dropped=_growth(previous.frames_dropped, rtp.frames_dropped),
         freeze_seconds=_growth(previous.freeze_seconds, rtp.freeze_seconds),
+        freezes=_growth(previous.freezes, rtp.freezes),
         buffer_seconds=_growth(previous.buffer_seconds, rtp.buffer_seconds),
         buffered=_growth(previous.buffered, rtp.buffered),
         concealed=_growth(previous.concealed, rtp.concealed),

@@ -102,6 +102,7 @@ def _received(reports: Reports, report: Report, at: float) -> Iterator[Rtp]:
             rtp.frames = _first("framesDecoded", report, track)
             rtp.frames_dropped = _first("framesDropped", report, track)
             rtp.freeze_seconds = _first("totalFreezesDuration", report, track)
+            rtp.freezes = _first("freezeCount", report, track)
             rtp.decode_seconds = _first("totalDecodeTime", report)
             rtp.key_frame_requests = added(report, "pliCount", "firCount")
         else:
