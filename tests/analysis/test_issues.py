@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from told import at, catalog, connection, instant, key
+from told import at, catalog, connection, instant, key, stream
 
 from callscope.analysis.exceedance import Limit
 from callscope.analysis.findings import Finding
@@ -132,3 +132,16 @@ def test_only_problems_are_counted():
     assert burden(issues) == {"worst_severity": 3, "issue_seconds": (30 + 30 + 10) * 60}
     assert burden(issues[:1]) == {"worst_severity": 0, "issue_seconds": 0}
     assert counts_by_participant([replace(issues[1], participant_key=None)]) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("publisher", "words"),
+    [("ada", " from Ada "), ("bob", " from bob "), ("unknown", " received were "), (None, " received were ")],
+)
+def test_what_was_received_is_told_with_whom_it_came_from_if_anyone_can_tell(publisher, words):
+    told = catalog(
+        participant=[{"participantId": "ada", "displayName": "Ada"}, {"participantId": "p", "displayName": "Pat"}],
+        connection=[connection("c", participantId="p", connectedAt=at(0))],
+        stream=[stream("s", participantId=publisher)] if publisher else [],
+    )
+    assert words in only(found(stream_key="stream/s"), told).description

@@ -11,6 +11,7 @@ from callscope.analysis.attempts import FAILED_ATTEMPTS
 from callscope.analysis.findings import Finding
 from callscope.analysis.rows import Catalog
 from callscope.analysis.wordings import describe, wording_of
+from callscope.sources.jitsi import NOBODY
 from callscope.telemetry import from_milliseconds
 from callscope.vocabulary import IssueKind, Severity
 
@@ -98,7 +99,6 @@ def _issue(finding: Finding, catalog: Catalog, names: Mapping[int, str], key: Ca
     started_at = from_milliseconds(finding.started_at)
     seen = finding.ended_at if finding.ended_at is not None else finding.lasted_until
     last_seen_at = max(started_at, started_at if seen is None else from_milliseconds(seen))
-    stream = catalog.streams.get(finding.stream_key) if finding.stream_key is not None else None
     is_gone = finding.kind not in STATED and _has_left(finding, catalog)
     concerned = (finding.participant_key, finding.connection_key, finding.stream_key, finding.subscriber_key, finding.direction)
     return Issue(
@@ -106,7 +106,7 @@ def _issue(finding: Finding, catalog: Catalog, names: Mapping[int, str], key: Ca
         kind=finding.kind,
         severity=finding.severity,
         title=wording.title,
-        description=describe(finding, names, stream.participant_key if stream is not None else None),
+        description=describe(finding, names, _publisher(finding, catalog)),
         recommendation=wording.recommendation,
         started_at=started_at,
         ended_at=last_seen_at if finding.ended_at is not None or is_gone else None,
@@ -127,6 +127,13 @@ def _issue(finding: Finding, catalog: Catalog, names: Mapping[int, str], key: Ca
         rule_source=finding.rule.source,
         series_keys=sorted(finding.series_keys),
     )
+
+
+def _publisher(finding: Finding, catalog: Catalog) -> int | None:
+    """Whose stream it is about, if that has a name."""
+    stream = catalog.streams.get(finding.stream_key) if finding.stream_key is not None else None
+    publisher = catalog.participants.get(stream.participant_key) if stream is not None else None
+    return publisher.participant_key if publisher is not None and publisher.participant_id != NOBODY else None
 
 
 def _has_left(finding: Finding, catalog: Catalog) -> bool:

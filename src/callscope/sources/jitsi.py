@@ -14,6 +14,8 @@ from callscope.telemetry import Sdk
 
 MIXED = "mixedmslabel"
 """The stream that a bridge offers for itself; nobody's media, though it may carry probing packets."""
+NOBODY = "unknown"
+"""The participant whose streams are of whoever a dump does not name."""
 
 _LABEL = re.compile(r"(?P<endpoint>.+)-(?P<kind>audio|video)-(?:(?P<index>\d{1,4})-)?(?P<counter>\d{1,9})")
 _TRACK = re.compile(r"(audio|video):([^\s,]+)")

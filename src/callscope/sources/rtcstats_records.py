@@ -8,7 +8,7 @@ connection and stream. A publisher whom nothing names is, in p2p, the peer of th
 from collections.abc import Iterator
 
 from callscope.sources import webrtc_records
-from callscope.sources.jitsi import MIXED, Label, stream_id
+from callscope.sources.jitsi import MIXED, NOBODY, Label, stream_id
 from callscope.sources.rtcstats_dump import Dump
 from callscope.sources.user_agent import system
 from callscope.sources.webrtc_flows import Flow
@@ -80,7 +80,7 @@ class Records(webrtc_records.Records):
         else:
             stream = identifier(here, f"{flow.kind}-{min(flow.ssrcs)}")
         if endpoint is None:
-            return Names(stream, identifier(here, "peer") if connection.is_p2p else "unknown")
+            return Names(stream, identifier(here, "peer") if connection.is_p2p else NOBODY)
         return Names(stream, identifier(endpoint))
 
     def others(self) -> Iterator[ParticipantRecord]:
