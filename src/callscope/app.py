@@ -92,7 +92,7 @@ def create_app(
     return Starlette(
         routes=[
             Route("/graphql", graphql, methods=["GET", "POST"]),
-            Route("/ingest", ingest.native, methods=["POST"]),
+            Route("/ingest", ingest.any_source, methods=["POST"]),
             Route("/ingest/{source}", ingest.source, methods=["POST"]),
             Route("/ingest/{source}/{key}", ingest.webhook, methods=["POST"]),
             Route("/telemetry.schema.json", telemetry_schema),

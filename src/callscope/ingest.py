@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import asyncpg
 
@@ -12,6 +12,7 @@ from callscope.geoip import Locate, located
 from callscope.simulation import CallPlan, simulate_call
 from callscope.sources import Refusal, SourceError
 from callscope.sources.refusal_codes import RefusalCode
+from callscope.sources.registry import Source, misnamed
 from callscope.storage.ledger import Ledger
 from callscope.storage.patience import ENDLESS, Patience, transaction
 from callscope.storage.timeseries import Partitions
@@ -65,6 +66,33 @@ async def ingest(
         await ledger.finish()
     receipt.accepted = ledger.accepted
     receipt.calls = sorted(ledger.changed)
+    return receipt
+
+
+async def ingest_file(
+    connection: asyncpg.Connection,
+    partitions: Partitions,
+    project_id: int,
+    file: BinaryIO,
+    source: Source,
+    *,
+    head: bytes,
+    call_id: str | None = None,
+    patience: Patience = ENDLESS,
+    locate: Locate | None = None,
+) -> Receipt:
+    """Ingest a file of a source. Where nothing is accepted, ``head``, its first bytes, tells whether another was meant."""
+    seeming = misnamed(source, head)
+    rows = in_batches(source.read(file, call_id=call_id))
+    try:
+        receipt = await ingest(connection, partitions, project_id, rows, patience=patience, locate=locate)
+    except SourceError as error:
+        if seeming is None:
+            raise
+        raise SourceError(f"{error.reason}; it begins like a file of '{seeming.name}'", error.line, error.code) from error
+    if seeming is not None and receipt.refused and not receipt.accepted:
+        told = f"nothing in the file is of '{source.name}': it begins like a file of '{seeming.name}'"
+        raise SourceError(told, receipt.refused[0].line)
     return receipt
 
 

@@ -246,7 +246,7 @@ async def test_what_breaks_inside_is_told_without_its_inside(database_url, monke
     def broken(*_, **__):
         raise KeyError("s3cret")
 
-    monkeypatch.setattr(endpoint, "ingest", broken)
+    monkeypatch.setattr(endpoint, "ingest_file", broken)
     async with served(database_url) as client:
         answer = await client.post("/ingest", content=row(1))
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]) == (500, {"code": "INTERNAL"})

@@ -171,6 +171,24 @@ class TestSources:
     async def test_the_native_one_by_its_name(self, inspector):
         assert (await post(inspector, GOOD, "/ingest/callscope")).json()["accepted"] == 1
 
+    @pytest.mark.parametrize("pack", [bytes, gzip.compress])
+    async def test_that_nobody_names_is_told_by_the_body(self, inspector, pack):
+        callback = {"sessionId": "room", "projectId": "p", "event": "sessionCreated", "timestamp": 1700000000000}
+        row = {"category": "CallSurvey", "CallId": "c", "SurveyId": "s", "TimeGenerated": "2024-01-09T15:07:56Z"}
+        dump = {"getUserMedia": [], "PeerConnections": {"1-2": {"pid": 1, "url": "https://a.example", "updateLog": []}}}
+        for content, call in ((orjson.dumps([callback]), "room"), (orjson.dumps(row), "c"), (DUMP, "standup"), (GOOD, "x")):
+            answer = await post(inspector, pack(content))
+            assert (answer.status_code, answer.json()["calls"]) == (200, [call])
+        (call,) = (await post(inspector, pack(orjson.dumps(dump)))).json()["calls"]
+        assert call.startswith("webrtc-internals-")
+
+    @pytest.mark.parametrize("name", [name for name in SOURCES if name != "rtcstats"])
+    async def test_that_is_not_the_one_that_is_named_is_told_too(self, inspector, name):
+        """Once, however many rows there are: the first of them is to blame."""
+        answer = await post(inspector, DUMP * 2_000, f"/ingest/{name}")
+        assert "begins like a file of 'rtcstats'" in refusal(answer, 400, "BAD_REQUEST")
+        assert [row["code"] for row in answer.json()["refused"]] in (["source_invalid"], ["too_many_refused"])
+
     async def test_an_unknown_one_is_answered_with_those_that_are_known(self, inspector):
         words = refusal(await post(inspector, GOOD, "/ingest/teams"), 400, "BAD_REQUEST")
         assert "'teams'" in words
@@ -337,7 +355,7 @@ class TestRefused:
 class TestDatabase:
     async def test_writers_in_each_others_way_try_again(self, inspector, monkeypatch):
         tries = []
-        ingest = module.ingest
+        ingest = module.ingest_file
 
         async def collide(*arguments, **options):
             tries.append(1)
@@ -346,13 +364,13 @@ class TestDatabase:
                 raise asyncpg.DeadlockDetectedError
             return receipt
 
-        monkeypatch.setattr(module, "ingest", collide)
+        monkeypatch.setattr(module, "ingest_file", collide)
         answer = await post(inspector, GOOD + BAD)
         assert answer.json()["accepted"] == 1
         assert len(answer.json()["refused"]) == 1
 
     async def test_but_not_for_ever(self, inspector, monkeypatch):
-        monkeypatch.setattr(module, "ingest", raising(asyncpg.DeadlockDetectedError()))
+        monkeypatch.setattr(module, "ingest_file", raising(asyncpg.DeadlockDetectedError()))
         answer = await post(inspector, GOOD)
         assert "try again" in refusal(answer, 503, "OVERLOADED")
         assert answer.headers["retry-after"] == "1"
@@ -367,7 +385,7 @@ class TestDatabase:
         ],
     )
     async def test_what_fails_there_is_told_without_its_inside(self, inspector, monkeypatch, error, status, code):
-        monkeypatch.setattr(module, "ingest", raising(error))
+        monkeypatch.setattr(module, "ingest_file", raising(error))
         answer = await post(inspector, GOOD)
         refusal(answer, status, code)
         assert "s3cret" not in answer.text

@@ -91,7 +91,7 @@ class TestRows:
         async def fail(*_, **__):
             raise OSError
 
-        monkeypatch.setattr("callscope.api.ingest.ingest", fail)
+        monkeypatch.setattr("callscope.api.ingest.ingest_file", fail)
         await inspector.client.post("/ingest", content=GOOD)
         assert (await figures(inspector.client))[accepted("callscope")] == 0
 

@@ -118,7 +118,7 @@ class TestKey:
             raise OSError
 
         await inspector.client.post(f"/ingest/vonage/{key}", content=CALLBACK)
-        monkeypatch.setattr("callscope.api.ingest.ingest", fail)
+        monkeypatch.setattr("callscope.api.ingest.ingest_file", fail)
         assert (await inspector.client.post(f"/ingest/vonage/{key}", content=CALLBACK)).status_code == 503
         server = [record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
         assert server

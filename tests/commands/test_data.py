@@ -128,7 +128,7 @@ def test_in_words_it_says_how_much_was_imported(run, database, good):
 def collisions(monkeypatch):
     """So many times another writer is in the way, after all was written."""
     left = []
-    ingest = data.ingest
+    ingest = data.ingest_file
 
     async def collide(*words, **options):
         async with words[0].transaction():
@@ -138,7 +138,7 @@ def collisions(monkeypatch):
                 raise asyncpg.DeadlockDetectedError("deadlock detected")
             return receipt
 
-    monkeypatch.setattr(data, "ingest", collide)
+    monkeypatch.setattr(data, "ingest_file", collide)
     return left
 
 
@@ -207,6 +207,14 @@ def test_a_bad_file_is_refused_whole_and_the_others_are_imported(run, database, 
     assert refusal["line"] == line
     assert word in refusal["reason"] or source
     assert refusal["code"] == ("truncated" if fault == "cut in the packed file" else "source_invalid")
+
+
+@pytest.mark.parametrize("source", ["acs", "vonage", "webrtc-internals", "callscope"])
+def test_a_file_under_a_wrong_name_is_told_by_what_it_seems_to_be(run, database, good, source):
+    done = run("import", "--json", "--source", source, good)
+    (refusal,) = done.json["refused"]
+    assert (done.status, done.json["accepted"], refusal["code"]) == (1, 0, "source_invalid")
+    assert "begins like a file of 'rtcstats'" in refusal["reason"]
 
 
 def test_nothing_of_a_bad_file_is_stored_although_so_much_of_it_was_good_that_it_was_written(run, database, good, tmp_path):

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from callscope.sources import Refusal, SourceError
-from callscope.sources.registry import NATIVE, SOURCES, recognise
+from callscope.sources.registry import NATIVE, SOURCES, misnamed, recognise
 
 SAMPLES_OF = {
     "callscope": b'{"type":"call","callId":"x"}\n',
@@ -81,6 +81,17 @@ def test_a_file_of_another_source_is_refused_with_a_reason(name, of):
     assert bool(accepted) == (name == of)
     assert bool(refused) == (name != of)
     assert all(row.reason and row.code for row in refused)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("of", FILES)
+def test_a_file_under_a_wrong_name_seems_to_be_of_its_own_source(name, of):
+    seeming = misnamed(SOURCES[name], FILES[of])
+    assert seeming is (None if of in {name, "callscope"} else SOURCES[of])
+
+
+def test_what_is_of_no_source_seems_to_be_of_none():
+    assert {misnamed(source, b"nonsense") for source in SOURCES.values()} == {None}
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -1,4 +1,4 @@
-"""Telemetry over HTTP: our own NDJSON, or the format of a source; with a key in a header, or in the address of a webhook."""
+"""Telemetry over HTTP, of a source that the address names or the body itself; with a key in a header, or in the address."""
 
 import asyncio
 import hashlib
@@ -19,10 +19,10 @@ from callscope.api.metrics import Metrics
 from callscope.api.signatures import Signature, Signatures
 from callscope.api.unavailability import INTERNAL, database_errors
 from callscope.geoip import Locate
-from callscope.ingest import Receipt, in_batches, ingest
+from callscope.ingest import Receipt, ingest_file
 from callscope.query.errors import ErrorCode, RequestError
 from callscope.sources import SourceError
-from callscope.sources.registry import NATIVE, SOURCES, Source
+from callscope.sources.registry import HEAD_BYTES, NATIVE, SOURCES, Source, recognise
 from callscope.storage.patience import Patience
 from callscope.storage.pool import Pool
 from callscope.storage.timeseries import Partitions
@@ -62,8 +62,9 @@ class IngestEndpoint:
         self._signatures = signatures
         self._locate = locate
 
-    async def native(self, request: Request) -> Response:
-        return await self._answer(request, NATIVE.name)
+    async def any_source(self, request: Request) -> Response:
+        """Of the source that the body is of by its first bytes, or else, our own."""
+        return await self._answer(request, None)
 
     async def source(self, request: Request) -> Response:
         return await self._answer(request, request.path_params["source"])
@@ -72,30 +73,31 @@ class IngestEndpoint:
         """As ``source``, for senders that can set no header."""
         return await self._answer(request, request.path_params["source"], request.path_params["key"])
 
-    async def _answer(self, request: Request, name: str, key: str | None = None) -> Response:
+    async def _answer(self, request: Request, name: str | None, key: str | None = None) -> Response:
         try:
-            source = _source(name)
+            named = None if name is None else _source(name)
             with database_errors():
-                receipt = await self._receive(request, source, key)
+                source, receipt = await self._receive(request, named, key)
         except RequestError as error:
             return _refused(error)
-        except SourceError as error:
-            self._metrics.refused(name, [error.refusal.code])
-            return _damaged(error)
         except ClientDisconnect:
             # Nobody is left to answer, and nothing was stored.
             return Response(status_code=400)
         except Exception:
             log.exception("a request failed")
             return _refused(RequestError(ErrorCode.INTERNAL, INTERNAL))
-        self._metrics.accepted(name, receipt.accepted)
-        self._metrics.refused(name, [refusal.code for refusal in receipt.refused])
+        if isinstance(receipt, SourceError):
+            self._metrics.refused(source.name, [receipt.refusal.code])
+            return _damaged(receipt)
+        self._metrics.accepted(source.name, receipt.accepted)
+        self._metrics.refused(source.name, [refusal.code for refusal in receipt.refused])
         self._changed()
         # Who sends webhooks sends refused ones again, and none at all after many errors: the same rows would be refused again.
         is_bad = receipt.refused and not receipt.accepted and key is None
         return _json(receipt.as_json(), 400 if is_bad else 200)
 
-    async def _receive(self, request: Request, source: Source, key: str | None) -> Receipt:
+    async def _receive(self, request: Request, named: Source | None, key: str | None) -> tuple[Source, Receipt | SourceError]:
+        """Of which source the body is, and what became of it."""
         encoding = request.headers.get("content-encoding", "identity").lower()
         if encoding not in ENCODINGS:
             raise RequestError(ErrorCode.BAD_REQUEST, f"Content-Encoding should be gzip or none, not '{encoding}'.")
@@ -103,14 +105,20 @@ class IngestEndpoint:
             async with asyncio.timeout(PATIENCE.lock_seconds):
                 grant = await self._grant(request) if key is None else await self._webhook_grant(key)
             signature = None
-            if key is not None and self._signatures.are_wanted(source.name):
-                signature = self._signatures.check(source.name, request.headers.get("authorization"))
+            if key is not None and named is not None and self._signatures.are_wanted(named.name):
+                signature = self._signatures.check(named.name, request.headers.get("authorization"))
             visit.announce(_length(request))
             with tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as spooled:
                 file = cast("BinaryIO", spooled)
                 await _spool(request, file, visit, signature)
+                file.seek(0)
+                head = file.read(HEAD_BYTES)
+                source = named or recognise(head) or NATIVE
                 async with self._admission.turn(is_held=source.is_held):
-                    return await self._ingest(file, source, request.query_params.get("call"), grant)
+                    try:
+                        return source, await self._ingest(file, head, source, request.query_params.get("call"), grant)
+                    except SourceError as error:
+                        return source, error
 
     async def _grant(self, request: Request) -> Grant:
         grant = await self._keyring.grant(request.headers.get("authorization"))
@@ -133,15 +141,22 @@ class IngestEndpoint:
             )
         return grant
 
-    async def _ingest(self, file: BinaryIO, source: Source, call_id: str | None, grant: Grant) -> Receipt:
+    async def _ingest(self, file: BinaryIO, head: bytes, source: Source, call_id: str | None, grant: Grant) -> Receipt:
         """Once more where another writer of the same rows was in the way."""
         for _ in range(ATTEMPTS):
             file.seek(0)
             with suppress(asyncpg.DeadlockDetectedError):
                 async with self._pool.connection() as connection:
-                    rows = in_batches(source.read(file, call_id=call_id))
-                    return await ingest(
-                        connection, self._partitions, grant.project_id, rows, patience=PATIENCE, locate=self._locate
+                    return await ingest_file(
+                        connection,
+                        self._partitions,
+                        grant.project_id,
+                        file,
+                        source,
+                        head=head,
+                        call_id=call_id,
+                        patience=PATIENCE,
+                        locate=self._locate,
                     )
         raise RequestError(ErrorCode.OVERLOADED, "Others write the same telemetry just now: try again in a moment.")
 

@@ -20,7 +20,7 @@ from callscope.api.keys import project_of
 from callscope.commands import CommandError, database, database_at, say
 from callscope.commands.progress import progress
 from callscope.geoip import locating
-from callscope.ingest import Receipt, in_batches, ingest, ingest_plans
+from callscope.ingest import Receipt, ingest_file, ingest_plans
 from callscope.servers import servers
 from callscope.settings import Settings
 from callscope.settle import settle_pending
@@ -145,9 +145,11 @@ async def import_files(settings: Settings, given: argparse.Namespace) -> int:
             async def once(file: Path) -> Receipt:
                 with file.open("rb") as opened:
                     counted = Counted(opened, advance)
-                    source = _source(counted.head(), given.source)
-                    rows = source.read(cast("BinaryIO", counted), call_id=given.call)
-                    return await ingest(connection, partitions, project_id, in_batches(rows), locate=locate)
+                    head = counted.head()
+                    source, content = _source(head, given.source), cast("BinaryIO", counted)
+                    return await ingest_file(
+                        connection, partitions, project_id, content, source, head=head, call_id=given.call, locate=locate
+                    )
 
             for file in given.files:
                 try:

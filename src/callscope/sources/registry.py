@@ -42,3 +42,13 @@ SOURCES = {
 def recognise(head: bytes) -> Source | None:
     """The source that a file is of, by its first bytes; None where it is of none."""
     return next((source for source in SOURCES.values() if source.recognises(head)), None)
+
+
+def misnamed(source: Source, head: bytes) -> Source | None:
+    """The source that a file seems to be of, by its first bytes, where it is not the one that was named.
+
+    What begins with any JSON object seems to be of none in particular.
+    """
+    seeming = recognise(head)
+    is_told = seeming is not None and seeming is not NATIVE
+    return seeming if is_told and (source is NATIVE or not source.recognises(head)) else None
