@@ -135,6 +135,41 @@ async def meetings(inspector):
     return {"id": call["id"], "meetings": call["meetings"]["nodes"]}
 
 
+SUMMARY = {
+    "identifier": "acs:u",
+    "callStartTime": "2026-03-02T12:00:00Z",
+    "callDuration": 600,
+    "callType": "Group",
+    "participantId": "p",
+    "participantStartTime": "2026-03-02T12:00:00Z",
+    "participantDuration": 600,
+    "endpointId": "e",
+    "endpointType": "VoIP",
+    "participantEndReason": 0,
+    "resultCategory": "Success",
+    "sdkVersion": "1.2",
+    "osVersion": "Windows 10",
+}
+DROPPED = {
+    "callUpdatesVersion": 1,
+    "participantDuration": 900,
+    "participantEndReason": 410,
+    "participantEndSubCode": 3100,
+    "resultCategory": "UnexpectedClientError",
+    "sdkVersion": "Redacted",
+}
+STREAM = {
+    "identifier": "acs:u",
+    "participantId": "p",
+    "endpointId": "e",
+    "endpointType": "VoIP",
+    "mediaType": "Audio",
+    "streamId": "1",
+    "streamDirection": "Outbound",
+    "jitterAvg": 1,
+}
+
+
 class TestVersions:
     """Where a source revises what it told, the highest version stands, whichever comes last."""
 
@@ -149,6 +184,31 @@ class TestVersions:
             query = "select display_name from live.participant where project_id = $1"
             names.append(await inspector.connection.fetchval(query, inspector.project_id))
         assert names == [f"name {version}" for version in (1, 3, 3, 3, 3, 4, 4)]
+
+    @pytest.mark.parametrize("seed", range(4))
+    async def test_of_rows_replace_each_other_as_a_whole(self, shared, seed):
+        """Nothing is left of what a lower version told: no error, no warning, no event, and no issue of it."""
+        versions = [SUMMARY | DROPPED, SUMMARY | {"callUpdatesVersion": 2}, SUMMARY]
+        rows = [("CallSummary", version) for version in versions]
+        rows += [("CallDiagnostics", STREAM | {"callUpdatesVersion": 1, "packetLossRateAvg": 0.9})]
+        rows += [("CallDiagnostics", STREAM)]
+        told = [
+            {"time": "2026-03-02T13:00:00Z", "correlationId": "x", "category": category, "properties": row}
+            for category, row in rows
+        ]
+        pieces, whole = await anew(shared), await anew(shared)
+        chance = random.Random(seed)
+        for row in chance.sample(told, len(told)):
+            await post(pieces, "/ingest/acs", json.dumps(row))
+            if chance.random() < 0.5:
+                await pieces.settle()
+        await post(whole, "/ingest/acs", json.dumps([told[2], told[4]]))
+        await pieces.settle()
+        await whole.settle()
+        got, expected = await answers(pieces, "x"), await answers(whole, "x")
+        assert differences(got, expected) == []
+        assert "410" not in json.dumps(got)
+        assert "REDACTED" not in json.dumps(got)
 
 
 def revisions(seen):

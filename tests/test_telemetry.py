@@ -154,7 +154,7 @@ def row(type_, **fields):
 
 
 def complete(type_, **fields):
-    return row(type_, version=3, **{**COMPLETE[type_], **fields})
+    return row(type_, version=3, revisionOf="row", **{**COMPLETE[type_], **fields})
 
 
 def least(type_, **fields):

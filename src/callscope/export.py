@@ -16,6 +16,8 @@ from callscope.storage.keys import key_of
 from callscope.storage.telemetry_rows import TelemetryRows, one_state
 from callscope.telemetry import TYPES
 
+REVISION = ("revisionOf", "version", "participantId", "connectionId", "streamId")
+"""What is known of the event of a revision by its note."""
 KINDS = [kind for kind in TYPES if kind not in ("event", "samples")]
 """Of the records that are kept as they were told."""
 
@@ -82,6 +84,8 @@ def _event(row: Any) -> dict[str, Any]:
         "connectionId": row["connection_id"],
         "streamId": row["stream_id"],
     }
+    if row["revision"] is not None:
+        told |= {name: value for name, value in orjson.loads(row["revision"]).items() if name in REVISION}
     return {name: value for name, value in told.items() if value is not None}
 
 

@@ -53,6 +53,8 @@ class Following(Settlement):
         if changes.record_keys is None or await self.tables.revision() != self.revision:
             return False
         told = await self.tables.new_records(changes.record_keys)
+        if any("revisionOf" in body for _, body in told):
+            return False
         touched = await asyncio.to_thread(self._standing.add, told)
         self.settings = await self.tables.settings()
         await self._renew(changes)

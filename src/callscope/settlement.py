@@ -47,6 +47,8 @@ class Settlement(Examination):
         """All of it anew; of ``changes``, the series that have new samples count."""
         await self.tables.roll_up(changes.samples)
         await self._read(changes.series_keys)
+        if self.catalog.superseded and await self.tables.forget_events(self.catalog.superseded):
+            await self._read(changes.series_keys)
         self.sampling_seconds = sampling_seconds(self.figures.values())
         await self._meet()
         await self._store_catalog()

@@ -3,7 +3,8 @@
 Telemetry is a sequence of records, as NDJSON one JSON object a line, told apart by ``type``. A record says what its source
 knows; fields left out are unknown. Records of one subject add up, in any order and however often they are repeated:
 starts (attemptedAt, connectedAt, …) take the earliest, ends (closedAt, …) the latest, and anything else the value of the
-highest ``version``. Instants are RFC 3339 text with an offset, or numbers: milliseconds since the Unix epoch.
+highest ``version``. Of what is a ``revisionOf`` one thing, only the highest version counts at all. Instants are RFC 3339 text
+with an offset, or numbers: milliseconds since the Unix epoch.
 """
 
 import math
@@ -141,6 +142,11 @@ class Record(Model):
     call_id: Id = Field(description="The platform's own id of the call: ACS call id, Vonage session id, conference name.")
     version: Annotated[int, Field(ge=0, lt=2**31), BeforeValidator(_whole)] = Field(
         default=0, description="Where a source revises what it told, the number of the revision; the highest wins."
+    )
+    revision_of: Id | None = Field(
+        default=None,
+        description="Where a source revises something as a whole: a name for it, the same in each version. What was told under"
+        " this name with a lower version counts no longer, whether the higher one repeats it or not.",
     )
 
 

@@ -151,6 +151,15 @@ class TestOnce:
             named[2]: ("mention", {"streamId": "s"}),
         }
 
+    async def test_events_of_a_revision_are_noted_by_their_key_and_kept_apart_by_their_version(self, inspector):
+        told = [event("n", version=version, revision_of="row") for version in (0, 2, 2)]
+        await write(inspector, told, told[::-1])
+        keys = sorted(key for (key,) in await rows(inspector, "event", "event_key"))
+        noted = [orjson.loads(body) for kind, body in await rows(inspector, "record", "kind, body") if kind == "revision"]
+        assert sorted(body["eventKey"] for body in noted) == keys
+        assert sorted(body["version"] for body in noted) == [0, 2]
+        assert {(body["revisionOf"], datetime.fromisoformat(body["at"])) for body in noted} == {("row", NOON)}
+
     async def test_records_that_differ_in_any_field_are_kept_apart(self, inspector):
         names = ["Ada", "Bob", None]
         told = [

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from callscope.analysis.merging import Body, merged
+from callscope.analysis.revisions import KIND as REVISION
+from callscope.analysis.revisions import current
 from callscope.analysis.rows import NEVER, Catalog, Connection, DataWarning, MetricSeries, Participant, Stream, Subscriber
 from callscope.vocabulary import Direction, EndpointKind, Metric, Outcome, StreamSource
 
@@ -47,8 +49,9 @@ def series_key(body: Body, key: Key) -> int:
 class _Builder:
     def __init__(self, records: Mapping[str, list[Body]], key: Key, heard_at: Iterable[datetime], received_at: datetime) -> None:
         self.key = key
-        self.records = records
-        self.catalog = Catalog(call=merged(records.get("call", ())), told={kind for kind, bodies in records.items() if bodies})
+        self.records, superseded = current(records)
+        told = {kind for kind, bodies in self.records.items() if bodies}
+        self.catalog = Catalog(call=merged(self.records.get("call", ())), told=told, superseded=superseded)
         self.participants = self._by_id("participant", "participantId")
         self.connections = self._by_id("connection", "connectionId")
         self.streams = self._by_id("stream", "streamId")
@@ -149,7 +152,7 @@ class _Builder:
     def _participant_ids(self) -> set[str]:
         named = set(self.participants)
         named |= {body.get("participantId", id_) for id_, body in self.connections.items()}
-        for kind in ("mention", "series", "warning"):
+        for kind in ("mention", REVISION, "series", "warning"):
             named |= {body["participantId"] for body in self.records.get(kind, ()) if body.get("participantId")}
         return named
 

@@ -166,3 +166,5 @@ class Catalog:
     """Streams whose audio pauses in silence, and those whose audio carries forward error correction."""
     failed_at: dict[int, datetime] = field(default_factory=dict)
     """When attempts failed, by the key of the connection, stream or subscriber, where a source told."""
+    superseded: list[tuple[datetime, int]] = field(default_factory=list)
+    """Events that a higher version has replaced, by time and key."""

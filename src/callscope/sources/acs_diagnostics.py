@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from callscope.sources.acs_columns import Row
-from callscope.sources.acs_people import Person, participant, person
+from callscope.sources.acs_people import Person, as_version, participant, person
 from callscope.telemetry import ConnectionRecord, EventRecord, Network, StreamRecord, Telemetry, TotalsRecord
 from callscope.vocabulary import EventCategory, Media, StreamSource
 
@@ -39,6 +39,11 @@ def records(row: Row, *, is_update: bool) -> Iterator[Telemetry]:
     row.text("operationName")
     call_id, version = row.call("correlationId", "callId"), row.version(is_update=is_update)
     who = person(row, call_id, version)
+    told = (row.text("mediaType"), row.id("streamId"), row.text("streamDirection"))
+    yield from as_version(_records(row, call_id, who), version, "CallDiagnostics", who, *told)
+
+
+def _records(row: Row, call_id: str, who: Person | None) -> Iterator[Telemetry]:
     media_type, transport = row.text("mediaType"), row.text("transportType")
     media = MEDIA.get((media_type or "").lower())
     figures = {name: value for name in MEASURES if (value := row.number(name)) is not None}

@@ -1,13 +1,16 @@
 """Whom a row of an ACS log speaks of: a participant, and the connection that Azure calls its participant id."""
 
+import hashlib
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from callscope.sources.acs_columns import Row
 from callscope.sources.acs_values import is_withheld
-from callscope.telemetry import ParticipantRecord, Sdk, System, WarningRecord
+from callscope.telemetry import ParticipantRecord, Sdk, System, Telemetry, WarningRecord
 from callscope.vocabulary import DataWarningKind, EndpointKind
 
+MAX_NAME = 512
 SDK = "azure-communication-calling"
 
 _KINDS = {"pstn": EndpointKind.PSTN, "bot": EndpointKind.BOT}
@@ -48,6 +51,18 @@ def person(row: Row, call_id: str, version: int) -> Person | None:
     if connection is None:
         raise row.error("participantId", "participant_missing", "should tell the participant in ParticipantId or EndpointId")
     return Person(call_id, version, connection, None if is_server else identifier or endpoint, is_server, kind)
+
+
+def as_version(
+    records: Iterable[Telemetry], version: int, table: str, who: Person | None, *parts: str | None
+) -> Iterator[Telemetry]:
+    """What one version of a row tells. Of all versions, which go by whom the row is of and by ``parts``, the highest counts."""
+    whose = (None, None) if who is None else (who.connection_id, "server" if who.is_server else "client")
+    name = "/".join(part or "" for part in (table, *whose, *parts))
+    if len(name) > MAX_NAME:
+        name = f"{table}/{hashlib.sha256(name.encode()).hexdigest()}"
+    for record in records:
+        yield record.model_copy(update={"version": version, "revision_of": name})
 
 
 def participant(who: Person, sdk_version: str | None, os_version: str | None) -> list[ParticipantRecord | WarningRecord]:

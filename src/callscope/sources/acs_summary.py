@@ -6,7 +6,7 @@ from typing import Any
 
 from callscope.sources.acs_codes import Ending
 from callscope.sources.acs_columns import Row
-from callscope.sources.acs_people import Person, participant, person
+from callscope.sources.acs_people import Person, as_version, participant, person
 from callscope.telemetry import CallRecord, ConnectionRecord, EventRecord, Telemetry
 from callscope.vocabulary import EventCategory, MediaMode, Outcome, Platform, Severity
 
@@ -18,9 +18,13 @@ def records(row: Row, *, is_update: bool) -> Iterator[Telemetry]:
     """The call, its participant and its connection; and an event at the connection's end with all else that the row says."""
     row.text("operationName")
     call_id, version = row.call("correlationId", "callId"), row.version(is_update=is_update)
+    who = person(row, call_id, version)
+    yield from as_version(_records(row, call_id, version, who), version, "CallSummary", who)
+
+
+def _records(row: Row, call_id: str, version: int, who: Person | None) -> Iterator[Telemetry]:
     started_at = row.instant("callStartTime")
     ended_at = row.after(started_at, "callDuration")
-    who = person(row, call_id, version)
     options = row.json("diagnosticOptions")
     yield CallRecord(
         call_id=call_id,

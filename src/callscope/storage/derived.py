@@ -77,6 +77,10 @@ from (
 where event.project_id = $1 and event.call_key = $2 and event.at = placed.at and event.event_key = placed.event_key
     and event.participant_key is distinct from placed.participant_key
 """
+FORGET_EVENTS = """
+delete from live.event using unnest($3::timestamptz[], $4::bigint[]) as void(at, event_key)
+where project_id = $1 and call_key = $2 and event.at = void.at and event.event_key = void.event_key
+"""
 KNOWN_SERIES = "select * from live.metric_series where project_id = $1 and call_key = $2"
 FORGET_SERIES = "delete from live.metric_series where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])"
 # Events that diagnosis looks at; their names are compared in lower case.
@@ -168,6 +172,11 @@ class DerivedTables:
         """Whose they are and when, by key."""
         rows = await self.connection.fetch(ERROR_EVENTS, *self.call, *within)
         return {row["event_key"]: (row["participant_key"], row["at"]) for row in rows}
+
+    async def forget_events(self, void: Iterable[tuple[datetime, int]]) -> bool:
+        """Delete events, by time and key; False where none of them was there."""
+        times, keys = zip(*void, strict=True)
+        return str(await self.connection.execute(FORGET_EVENTS, *self.call, times, keys)) != "DELETE 0"
 
     async def place_events(self, within: Span = ALWAYS) -> None:
         """Find the participants of events that name only a connection or a stream."""

@@ -7,7 +7,7 @@ Events and samples go straight into their tables.
 import asyncio
 import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
 from operator import itemgetter
@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 
 from callscope.analysis.catalog import series_key
+from callscope.analysis.revisions import KIND as REVISION
 from callscope.storage.keys import digest, key_of
 from callscope.storage.patience import ENDLESS, Patience, answering
 from callscope.storage.timeseries import Partitions, week_of
@@ -171,14 +172,23 @@ class Ledger:
         return key
 
     def _add_event(self, call_key: int, event: EventRecord) -> None:
-        told = event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"call_id", "type", "version"})
+        told = event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"call_id", "type"})
+        if event.revision_of is None:
+            del told["version"]
         text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+        key = digest(text)
         self._bytes += len(text)
+        named = {"participantId": event.participant_id, "connectionId": event.connection_id, "streamId": event.stream_id}
+        if event.revision_of is None:
+            self._mention(call_key, named)
+        else:
+            noted = {"revisionOf": event.revision_of, "version": event.version, "at": event.at, "eventKey": key}
+            self._tell(call_key, REVISION, noted | {name: id_ for name, id_ in named.items() if id_ is not None}, key)
         self._events.append(
             {
                 "call_key": call_key,
                 "at": event.at,
-                "event_key": digest(text),
+                "event_key": key,
                 "category": event.category,
                 "name": event.name,
                 "severity": event.severity,
@@ -188,20 +198,16 @@ class Ledger:
                 "message": event.message,
                 "payload": event.payload,
                 "duration_ms": event.duration_ms,
-                "participant_key": self._mention(call_key, "participant", event.participant_id),
-                "connection_key": self._mention(call_key, "connection", event.connection_id),
-                "stream_key": self._mention(call_key, "stream", event.stream_id),
+                **{f"{name.removesuffix('Id')}_key": _named_key(name, id_) for name, id_ in named.items()},
             }
         )
 
-    def _mention(self, call_key: int, kind: str, id_: str | None) -> int | None:
-        """The key of what an event names, and a record of whose key it is."""
-        if id_ is None:
-            return None
-        key = key_of(kind, id_)
-        if (call_key, key) not in self._records:
-            self._tell(call_key, "mention", {f"{kind}Id": id_}, key)
-        return key
+    def _mention(self, call_key: int, named: Mapping[str, str | None]) -> None:
+        """Records of whose keys an event has."""
+        for name, id_ in named.items():
+            key = _named_key(name, id_)
+            if key is not None and (call_key, key) not in self._records:
+                self._tell(call_key, "mention", {name: id_}, key)
 
     async def _flush(self) -> None:
         with answering(self.connection, self.patience):
@@ -265,6 +271,11 @@ class Ledger:
         await self.connection.copy_to_table(
             table, source=BytesIO(packed), columns=SAMPLE_COLUMNS, schema_name=schema, format="binary"
         )
+
+
+def _named_key(name: str, id_: str | None) -> int | None:
+    """Of a participant, connection or stream by its id."""
+    return None if id_ is None else key_of(name.removesuffix("Id"), id_)
 
 
 def _weeks(times: Sequence[float]) -> set[datetime]:

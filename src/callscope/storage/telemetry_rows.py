@@ -52,7 +52,8 @@ select told.at, told.event_key, told.category, told.name, told.severity, told.ou
     told.payload::text as payload, told.duration_ms,
     case when told.tells_participant then ({_RECORD.format("told.participant_key")}) ->> 'participantId' end as participant_id,
     ({_RECORD.format("told.connection_key")}) ->> 'connectionId' as connection_id,
-    ({_RECORD.format("told.stream_key")}) ->> 'streamId' as stream_id
+    ({_RECORD.format("told.stream_key")}) ->> 'streamId' as stream_id,
+    ({_RECORD.format("told.event_key")})::text as revision
 from (
     select event.*, sum({_WEIGHT.format("payload")}) over (order by at, event_key) - {_WEIGHT.format("payload")} as before
     from live.event
