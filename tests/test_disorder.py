@@ -71,6 +71,46 @@ class TestSources:
         told, expected = await answers(pieces, *calls), await answers(whole, *calls)
         assert differences(told, expected) == []
 
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_rows_that_tell_something_together_may_come_apart(self, shared, seed):
+        """Packets and lost packets of each interval are rows of their own, of which packet loss is made."""
+        chance = random.Random(seed)
+        rows = [
+            {
+                "Type": "ACSCallClientMediaStatsTimeSeries",
+                "CallId": "x",
+                "CallClientTimeStamp": at(number / 6).isoformat(),
+                "MetricName": metric,
+                "Average": str(average),
+                "MediaStreamDirection": direction,
+                "MediaStreamType": media,
+                "ParticipantId": "p",
+                "RemoteParticipantId": "q",
+            }
+            for number in range(6)
+            for media in ("audio", "video")
+            for direction in ("send", "recv")
+            for metric, average in (("PacketsPerSecond", 90 - number), ("PacketsLostPerSecond", 10 + number), ("RttInMs", 50))
+        ]
+        pieces, whole = await anew(shared), await anew(shared)
+        await post(whole, "/ingest/acs", json.dumps(rows))
+        await whole.settle()
+        shuffled = chance.sample(rows, len(rows))
+        while shuffled:
+            size = chance.choice([1, 2, 10])
+            await post(pieces, "/ingest/acs", json.dumps(shuffled[:size]))
+            if chance.random() < 0.3:
+                await pieces.settle()
+            shuffled = shuffled[size:]
+        await pieces.settle()
+        told, expected = await answers(pieces, "x"), await answers(whole, "x")
+        assert differences(told, expected) == []
+        query = (
+            "select count(*), min(average), max(average) from live.metric_series where project_id = $1 and metric = 'PACKET_LOSS'"
+        )
+        count, least, most = await whole.connection.fetchrow(query, whole.project_id)
+        assert (count, round(least, 2), round(most, 2)) == (4, 12.5, 14.33)
+
     @pytest.mark.parametrize("name", ["firefox97-standard-stats-sfu", "chrome96-standard-stats-p2p-add-transceiver"])
     async def test_records_of_a_dump_may_come_in_any_order(self, shared, shared_data, name):
         with (shared_data / "rtcstats" / name).open("rb") as file:

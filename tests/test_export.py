@@ -219,6 +219,7 @@ async def test_dumps_of_browsers(shared, content):
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=6)
 IDS = st.sampled_from(["a", "b", "ä", '"', " "])
 NUMBERS = st.floats(-1e99, 1e99) | st.sampled_from([-0.0, 0.0, 1e16, 1.2345678901234568e17, 2.0**63, -(2.0**62), 5e-324, 0.1])
+FIGURES = NUMBERS.map(abs)
 COUNTS = st.floats(0, 2**62) | st.sampled_from([-0.0, 1e16])
 PAYLOADS = st.recursive(
     st.none()
@@ -244,7 +245,7 @@ STRANGE = st.one_of(
         {"at": INSTANTS, "name": IDS, "category": st.just("OTHER")},
         optional={
             "payload": PAYLOADS,
-            "duration_ms": NUMBERS,
+            "duration_ms": FIGURES,
             "message": TEXT,
             "code": st.integers(-(2**31), 2**31 - 1),
             "subcode": st.just(0),
@@ -257,7 +258,7 @@ STRANGE = st.one_of(
             "revision_of": IDS,
         },
     ).map(lambda found: tell("event", **found)),
-    st.tuples(SUBJECTS, st.lists(st.tuples(MILLISECONDS, NUMBERS), min_size=1, max_size=9)).map(
+    st.tuples(SUBJECTS, st.lists(st.tuples(MILLISECONDS, FIGURES), min_size=1, max_size=9)).map(
         lambda found: tell(
             "samples",
             metric="JITTER",

@@ -110,7 +110,7 @@ COMPLETE = {
         "streamId": "s",
         "subscriberId": "r",
         "times": [MILLISECONDS, MILLISECONDS + 0.5],
-        "values": [1, -2.5],
+        "values": [1, 2.5],
     },
     "totals": {
         "streamId": "s",

@@ -125,6 +125,8 @@ Flag = Annotated[bool, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, gt=-1e100, lt=1e100, allow_inf_nan=False)]
 Figure = Annotated[Number, AfterValidator(lambda value: value + 0.0)]
 """A number that stands alone: the negative zero that PostgreSQL's JSON lacks is zero."""
+Amount = Annotated[float, Field(strict=True, ge=0, lt=1e100, allow_inf_nan=False), AfterValidator(lambda value: value + 0.0)]
+"""A figure of which there cannot be less than nothing."""
 Count = Annotated[float, Field(strict=True, ge=0, lt=2**63, allow_inf_nan=False), AfterValidator(lambda value: value + 0.0)]
 Address = Annotated[
     IPvAnyAddress,
@@ -289,7 +291,7 @@ class EventRecord(Record):
     subcode: Code | None = None
     message: Text | None = None
     payload: Payload | None = Field(default=None, description="Anything else, as the source sent it.")
-    duration_ms: Figure | None = None
+    duration_ms: Amount | None = None
     participant_id: Id | None = None
     connection_id: Id | None = None
     stream_id: Id | None = None
@@ -310,7 +312,9 @@ class SamplesRecord(Record):
     stream_id: Id | None = None
     subscriber_id: Id | None = None
     times: list[Number] = Field(min_length=1, max_length=100_000, description="Milliseconds since the Unix epoch.")
-    values: list[Number] = Field(min_length=1, max_length=100_000, description="In the metric's unit; as many as times.")
+    values: list[Number] = Field(
+        min_length=1, max_length=100_000, description="In the metric's unit, none below zero; as many as times."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "SamplesRecord":
@@ -339,9 +343,9 @@ class TotalsRecord(Record):
     codec: Text | None = None
     packets: Count | None = None
     packets_lost: Figure | None = Field(default=None, description="May be negative: RFC 3550 subtracts duplicates.")
-    packet_loss_percent: Figure | None = Field(default=None, description="Lost in percent of those expected.")
+    packet_loss_percent: Amount | None = Field(default=None, description="Lost in percent of those expected.")
     bytes: Count | None = None
-    concealed_percent: Figure | None = Field(default=None, description="Concealed audio samples in percent of all received.")
+    concealed_percent: Amount | None = Field(default=None, description="Concealed audio samples in percent of all received.")
     frames_dropped: Count | None = None
     freeze_seconds: Count | None = None
     round_trip_time_ms: Count | None = Field(default=None, description="Mean over the stream.")

@@ -153,6 +153,7 @@ class Metric(Term):
     JITTER = "JITTER", "Variation of packet arrival (RFC 3550), ms."
     JITTER_BUFFER_DELAY = "JITTER_BUFFER_DELAY", "Time that media waits in the receiver's jitter buffer, ms."
     PACKETS_PER_SECOND = "PACKETS_PER_SECOND", "Packets sent or received, 1/s."
+    PACKETS_LOST_PER_SECOND = "PACKETS_LOST_PER_SECOND", "Packets lost of those that were expected, 1/s."
     AVAILABLE_BITRATE = "AVAILABLE_BITRATE", "What bandwidth estimation thinks the path can carry, bit/s."
     FRAME_RATE = "FRAME_RATE", "Video frames sent or decoded, 1/s."
     FRAME_WIDTH = "FRAME_WIDTH", "Width of the video, pixels."
@@ -187,6 +188,7 @@ METRIC_UNITS = {
     Metric.JITTER: Unit.MILLISECONDS,
     Metric.JITTER_BUFFER_DELAY: Unit.MILLISECONDS,
     Metric.PACKETS_PER_SECOND: Unit.PER_SECOND,
+    Metric.PACKETS_LOST_PER_SECOND: Unit.PER_SECOND,
     Metric.AVAILABLE_BITRATE: Unit.BITS_PER_SECOND,
     Metric.FRAME_RATE: Unit.PER_SECOND,
     Metric.FRAME_WIDTH: Unit.PIXELS,

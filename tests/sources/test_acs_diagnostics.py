@@ -124,7 +124,9 @@ def test_figures_that_are_none_stay_visible():
     assert only(records, "totals").packet_loss_percent is only(records, "totals").round_trip_time_ms is None
     assert only(records, "event").payload["packetLossRateAvg"] == 12.5
     assert only(records, "connection").network is None
-    assert refused(diagnostics(packetUtilization=-1)).field == "packets"
+    records = diagnostics(packetUtilization=-1, roundTripTimeAvg="-1", jitterAvg=-1)
+    assert only(records, "totals").packets is only(records, "totals").round_trip_time_ms is None
+    assert {only(records, "event").payload[name] for name in ("packetUtilization", "roundTripTimeAvg", "jitterAvg")} == {-1}
 
 
 def test_rows_of_the_call_as_a_whole_and_of_nobody():

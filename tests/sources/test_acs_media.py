@@ -83,34 +83,35 @@ def test_what_is_received_of_a_remote_participant_is_a_subscriber_of_its_stream(
     assert (samples.stream_id, samples.subscriber_id, samples.media) == ("leg-bob/screen", f"{LEG}/leg-bob/screen", Media.SCREEN)
 
 
-def test_packet_loss_is_put_together_of_two_rows():
-    for rows in (
-        (("PacketsPerSecond", 30), ("PacketsLostPerSecond", 10)),
-        (("PacketsLostPerSecond", 10), ("PacketsPerSecond", 30)),
-    ):
-        records = statistics(*(received(*row) for row in rows))
-        assert only(records, "samples", metric=Metric.PACKET_LOSS).values == [25]
-        assert only(records, "samples", metric=Metric.PACKETS_PER_SECOND).values == [30]
-        assert not every(records, "event")
-    records = statistics(sent("PacketsPerSecond", 40), sent("PacketsLostPerSecond", "-1"))
-    assert only(records, "samples", metric=Metric.PACKET_LOSS).values == [0]
+def test_packets_lost_are_a_metric_of_their_own():
+    """Packet loss is put together by settling, whichever row or file comes first."""
+    records = statistics(received("PacketsPerSecond", 30), received("PacketsLostPerSecond", 10))
+    assert only(records, "samples", metric=Metric.PACKETS_LOST_PER_SECOND).values == [10]
+    assert only(records, "samples", metric=Metric.PACKETS_PER_SECOND).values == [30]
+    assert not every(records, "event")
 
 
-def test_half_of_a_packet_loss_is_kept_as_an_event():
-    records = statistics(
-        sent("PacketsLostPerSecond", 1), received("PacketsPerSecond", 30), received("PacketsLostPerSecond", 3, CallId="other")
-    )
-    assert [event.name for event in every(records, "event")] == ["PacketsLostPerSecond"] * 2
-    assert not every(records, "samples", metric=Metric.PACKET_LOSS)
-    nothing = statistics(sent("PacketsLostPerSecond", 0), sent("PacketsPerSecond", 0))
-    assert only(nothing, "event").payload["average"] == 0
+def test_packets_that_came_after_all_are_no_negative_loss():
+    assert only(statistics(sent("PacketsLostPerSecond", "-1")), "samples").values == [0]
 
 
-def test_halves_that_wait_are_bounded(monkeypatch):
-    monkeypatch.setattr(acs_media, "MAX_HALVES", 1)
-    records = statistics(sent("PacketsLostPerSecond", 1), sent("PacketsPerSecond", 1, CallId="b"), sent("PacketsPerSecond", 9))
-    assert only(records, "event").name == "PacketsLostPerSecond"
-    assert not every(records, "samples", metric=Metric.PACKET_LOSS)
+@pytest.mark.parametrize("name", ["JitterInMs", "RttInMs", "Bitrate", "AudioInputLevel"])
+def test_what_is_less_than_nothing_is_no_sample(name):
+    records = statistics(sent(name, "-1", media="audio"))
+    assert not every(records, "samples")
+    assert only(records, "event").payload["average"] == -1
+
+
+def test_a_level_is_at_most_full_scale():
+    assert only(statistics(sent("AudioInputLevel", 70_000, media="audio")), "samples").values == [1]
+
+
+def test_columns_that_nobody_knows_are_kept_beside_the_sample():
+    records = statistic(Novel="new", MediaStreamId="7")
+    assert only(records, "samples").values == [17]
+    event = only(records, "event")
+    assert (event.name, event.payload["novel"], event.connection_id) == ("JitterInMs", "new", LEG)
+    assert not every(statistic(MediaStreamId="7"), "event")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from callscope.analysis.diagnostics import EventRow, diagnostic_findings
 from callscope.analysis.evidence import coverage_of
 from callscope.analysis.findings import Finding
 from callscope.analysis.joining import merged
+from callscope.analysis.losses import packet_loss
 from callscope.analysis.opinion import bad_stretches, scored
 from callscope.analysis.ratings import LOW_RATING, rating_findings
 from callscope.analysis.rows import Catalog
@@ -117,6 +118,10 @@ class Diagnosis:
         subjects = [self._subject(key, samples) for key in batch.subjects]
         self._remember(subjects, batch.window)
         for subject in subjects:
+            loss = packet_loss(subject, self._derived_key("loss", subject, subject.media, subject.direction))
+            if loss is not None:
+                derived.append(loss)
+                subject.tracks[Metric.PACKET_LOSS] = loss
             opinion = self._opinion(subject)
             if opinion is not None:
                 derived += [opinion] if Metric.MEAN_OPINION_SCORE not in subject.tracks else []
@@ -180,11 +185,11 @@ class Diagnosis:
         if told is not None:
             return told
         subject.round_trip = self._trips.get(_whose(subject))
-        return scored(subject, subject.round_trip, self._opinion_key(subject))
+        return scored(subject, subject.round_trip, self._derived_key("opinion", subject))
 
-    def _opinion_key(self, subject: Subject) -> int:
+    def _derived_key(self, what: str, subject: Subject, *more: str) -> int:
         keys = (subject.participant_key, subject.connection_key, subject.stream_key, subject.subscriber_key)
-        return self._key("opinion", *(str(key or "") for key in keys))
+        return self._key(what, *(str(key or "") for key in keys), *more)
 
 
 def _whose(subject: Subject) -> tuple[int, int | None]:

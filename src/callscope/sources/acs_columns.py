@@ -111,6 +111,13 @@ class Row:
             raise self.error(column, "number_invalid", "should be a number")
         return plain
 
+    def amount(self, column: str) -> float | None:
+        """A number of something that there cannot be less than nothing of."""
+        value = self.number(column)
+        if value is not None and value < 0:
+            raise self.error(column, "number_invalid", "should not be negative")
+        return value
+
     def whole(self, column: str, low: int = -(2**31), high: int = 2**31 - 1) -> int | None:
         value = self.number(column)
         if value is None or (isinstance(value, int) and low <= value <= high):
@@ -128,9 +135,7 @@ class Row:
 
     def after(self, start: datetime | None, column: str) -> datetime | None:
         """The instant that lies as many seconds after another as a column says."""
-        seconds = self.number(column)
-        if seconds is not None and seconds < 0:
-            raise self.error(column, "number_invalid", "should not be negative")
+        seconds = self.amount(column)
         if start is None or seconds is None:
             return None
         try:
@@ -154,6 +159,10 @@ class Row:
             return without_addresses(value)
         except ValueError as error:
             raise self.error(column, "payload_invalid", str(error)) from None
+
+    def pass_over(self, *columns: str) -> None:
+        """Count columns as told, whatever they hold."""
+        self._asked.update(column.lower() for column in columns)
 
     def rest(self) -> dict[str, Any]:
         """What nobody asked for, under the names of the diagnostic settings' shape (camelCase), without network addresses."""

@@ -137,10 +137,10 @@ def _totals(
         ssrc=number,
         at=at,
         codec=codec,
-        packets=figures.get("packetUtilization"),
+        packets=_amount(figures.get("packetUtilization")),
         packet_loss_percent=_percent(figures.get("packetLossRateAvg")),
         concealed_percent=_percent(figures.get("healedDataRatioAvg")),
-        round_trip_time_ms=figures.get("roundTripTimeAvg"),
+        round_trip_time_ms=_amount(figures.get("roundTripTimeAvg")),
     )
 
 
@@ -149,6 +149,11 @@ def _number(stream: str | None) -> int | None:
     if stream is None or not (stream.isascii() and stream.isdigit() and len(stream) <= 10):
         return None
     return number if (number := int(stream)) < 2**32 else None
+
+
+def _amount(value: float | None) -> float | None:
+    """What is less than nothing is no figure."""
+    return None if value is None or value < 0 else value
 
 
 def _percent(ratio: float | None) -> float | None:

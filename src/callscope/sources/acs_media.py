@@ -2,26 +2,36 @@
 
 A sample is the average of the interval at CallClientTimeStamp. Count, sum, minimum and maximum are lost, and so is which of
 several streams of one media and remote participant a row is of, since clients do not tell MediaStreamId yet. A row whose metric
-has no counterpart is kept whole, as an event.
+has no counterpart, or whose average cannot be one, is kept whole, as an event; so is one with columns that nobody knows, beside
+its sample. Each row is read by itself: what two of them tell together, as of packet loss, settling finds out.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from callscope.sources.acs_columns import Row
 from callscope.sources.acs_diagnostics import MEDIA, SOURCES, codecs, stream_id_of
-from callscope.sources.acs_metrics import DIRECTIONS, LOST, METRICS, SENT_OR_RECEIVED, Meaning
+from callscope.sources.acs_metrics import DIRECTIONS, METRICS, Meaning
 from callscope.sources.sample_blocks import Block, SampleBlocks
 from callscope.telemetry import EPOCH, EventRecord, SamplesRecord, StreamRecord, SubscriberRecord, Telemetry, from_milliseconds
 from callscope.vocabulary import Direction, EventCategory, Media, Metric
 
 MAX_HELD_POINTS = 20_000
-MAX_HALVES = 5_000
-"""Rows that wait for the other half of a packet loss."""
+TAKEN_BACK = frozenset({Metric.PACKETS_LOST_PER_SECOND})
+"""Packets given up as lost may still come: they are taken back then, and none were lost in all."""
 
+MEASURED = (
+    "correlationId",
+    "clientInstanceId",
+    "mediaStreamId",
+    "aggregationIntervalSeconds",
+    "count",
+    "sum",
+    "minimum",
+    "maximum",
+)
+"""Columns of a sample that it says no more of."""
 WORDS = ("mediaStreamDirection", "mediaStreamType", "mediaStreamCodec", "remoteParticipantId", "remoteEndpointId", "endpointId")
 
 
@@ -38,36 +48,11 @@ class Subject(NamedTuple):
         return self.connection_id if self.direction is Direction.PUBLISH else self.remote_id
 
 
-class Interval(NamedTuple):
-    subject: Subject
-    media: Media
-    at: float
-    """Milliseconds since the Unix epoch."""
-
-
-@dataclass(slots=True)
-class Halves:
-    """Packet loss is told as two rows: packets lost, and packets sent or received."""
-
-    lost: float | None = None
-    packets: float | None = None
-    events: list[EventRecord] = field(default_factory=list)
-
-    def percent(self, direction: Direction) -> float | None:
-        """Of the packets that were expected: those sent, or those received and those lost."""
-        if self.lost is None or self.packets is None:
-            return None
-        lost = max(self.lost, 0)
-        expected = self.packets + (lost if direction is Direction.SUBSCRIBE else 0)
-        return min(100 * lost / expected, 100) if expected > 0 else None
-
-
 class MediaStatistics:
     """Takes the rows of a file and gives records in blocks."""
 
     def __init__(self) -> None:
         self._blocks: SampleBlocks[Subject] = SampleBlocks()
-        self._halves: OrderedDict[Interval, Halves] = OrderedDict()
         self._codecs: dict[tuple[Subject, Media], str] = {}
 
     def records(self, row: Row) -> Iterator[Telemetry]:
@@ -79,20 +64,19 @@ class MediaStatistics:
             raise row.error("ParticipantId", "participant_missing", "should tell the participant in ParticipantId or EndpointId")
         remote = row.id("remoteParticipantId") or row.id("remoteEndpointId")
         subject = Subject(call_id, connection_id, direction, remote if direction is Direction.SUBSCRIBE else None)
-        meaning = METRICS[direction].get(metric.lower())
-        is_lost = metric.lower() == LOST
-        if media is None or not (meaning or is_lost):
+        meaning, average = METRICS[direction].get(metric.lower()), None
+        if meaning is not None and media is not None:
+            average = _average(row)
+            average = max(average, 0) if meaning.metric in TAKEN_BACK else average
+        if meaning is None or media is None or average is None or average < 0:
             yield _event(row, call_id, at, connection_id, metric)
             return
-        value = _average(row)
         if codec := row.text("mediaStreamCodec"):
             self._codecs[subject, media] = codec
-        when = (at - EPOCH).total_seconds() * 1000
-        if meaning is not None:
-            self._add(subject, meaning, media, when, value)
-        if is_lost or metric.lower() == SENT_OR_RECEIVED:
-            event = _event(row, call_id, at, connection_id, metric) if is_lost else None
-            yield from self._pair(Interval(subject, media, when), value, event)
+        self._add(subject, meaning, media, (at - EPOCH).total_seconds() * 1000, average)
+        row.pass_over(*MEASURED)
+        if row.rest():
+            yield _event(row, call_id, at, connection_id, metric)
 
     def ready(self) -> Iterator[Telemetry]:
         """The blocks that are full; all of them where too many points are held."""
@@ -103,9 +87,6 @@ class MediaStatistics:
                 yield from self._block(block)
 
     def rest(self) -> Iterator[Telemetry]:
-        for halves in self._halves.values():
-            yield from halves.events
-        self._halves.clear()
         yield from self._flush()
 
     def _flush(self) -> Iterator[Telemetry]:
@@ -115,22 +96,7 @@ class MediaStatistics:
 
     def _add(self, subject: Subject, meaning: Meaning, media: Media, at: float, value: float) -> None:
         key = (subject, meaning.metric, meaning.media or media, meaning.direction or subject.direction)
-        self._blocks.add(key, at, value * meaning.scale)
-
-    def _pair(self, interval: Interval, value: float, event: EventRecord | None) -> Iterator[Telemetry]:
-        """Join the two halves. Of those that stay alone, what was lost is kept as an event."""
-        halves = self._halves.setdefault(interval, Halves())
-        if event is None:
-            halves.packets = value
-        else:
-            halves.lost = value
-            halves.events.append(event)
-        percent = halves.percent(interval.subject.direction)
-        if percent is not None:
-            del self._halves[interval]
-            self._add(interval.subject, Meaning(Metric.PACKET_LOSS), interval.media, interval.at, percent)
-        elif len(self._halves) > MAX_HALVES:
-            yield from self._halves.popitem(last=False)[1].events
+        self._blocks.add(key, at, min(value * meaning.scale, meaning.most))
 
     def _block(self, block: Block[Subject]) -> Iterator[Telemetry]:
         """The samples, and that the stream was there from the first to the last of them."""

@@ -1,5 +1,6 @@
 """What the media statistics of ACS clients measure, in the words and units of Callscope."""
 
+from math import inf
 from typing import NamedTuple
 
 from callscope.vocabulary import Direction, Media, Metric
@@ -12,21 +13,23 @@ DIRECTIONS |= dict.fromkeys(("receive", "recv", "received", "inbound", "incoming
 
 
 class Meaning(NamedTuple):
-    """``media`` and ``direction`` where they are not those of the row; values are multiplied by ``scale``."""
+    """``media`` and ``direction`` where they are not those of the row; values are multiplied by ``scale``, up to ``most``."""
 
     metric: Metric
     scale: float = 1
     media: Media | None = None
     direction: Direction | None = None
+    most: float = inf
 
 
 _ROUND_TRIP = Meaning(Metric.ROUND_TRIP_TIME, direction=Direction.BOTH)
 _PAIR = Meaning(Metric.ROUND_TRIP_TIME, media=Media.CONNECTION, direction=Direction.BOTH)
-_LEVEL = Meaning(Metric.AUDIO_LEVEL, 1 / FULL_SCALE)
+_LEVEL = Meaning(Metric.AUDIO_LEVEL, 1 / FULL_SCALE, most=1)
 _EITHER = {
     "bitrate": Meaning(Metric.BITRATE),
     "jitterinms": Meaning(Metric.JITTER),
     "packetspersecond": Meaning(Metric.PACKETS_PER_SECOND),
+    "packetslostpersecond": Meaning(Metric.PACKETS_LOST_PER_SECOND),
     "availablebitrate": Meaning(Metric.AVAILABLE_BITRATE, media=Media.CONNECTION),
     "rttinms": _ROUND_TRIP,
     "roundtriptimeinms": _ROUND_TRIP,
@@ -59,5 +62,3 @@ METRICS = {
 Left out is what Azure documents as a total without saying of what time: TotalFreezeDurationInMs, FramesDropped and the like may
 be of the interval, of one second of it or of the whole call.
 """
-
-LOST, SENT_OR_RECEIVED = "packetslostpersecond", "packetspersecond"

@@ -48,7 +48,7 @@ def records(row: Row) -> Iterator[Telemetry]:
     connection_id = row.id("participantId") or row.id("endpointId")
     payload = row.json("operationPayload")
     noticed = diagnostic(name, payload)
-    duration = row.number("durationMs")
+    duration = row.amount("durationMs")
     result, signature = row.text("resultType"), row.text("resultSignature")
     outcome, severity = _result(result)
     error = _failure(signature, payload) if outcome is Outcome.FAILED and noticed is None else None
@@ -157,6 +157,6 @@ def _code(value: Any) -> int | None:
 
 def _later(row: Row, at: datetime, duration: float | None) -> datetime:
     try:
-        return at + timedelta(milliseconds=max(duration or 0, 0))
+        return at + timedelta(milliseconds=duration or 0)
     except OverflowError:
         raise row.error("DurationMs", "number_invalid", "should be a number of milliseconds") from None

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from callscope.sources import Refusal
 from callscope.sources.lines import lines, unpacked_head
-from callscope.telemetry import TELEMETRY, TYPES, Telemetry
+from callscope.telemetry import TELEMETRY, TYPES, SamplesRecord, Telemetry
 
 REASONS = {
     "model_attributes_type": "should be one JSON object",
@@ -41,9 +41,20 @@ def _record(line: bytes, number: int, call_id: str | None) -> Telemetry | Refusa
     if call_id and isinstance(content, dict):
         content["callId"] = call_id
     try:
-        return TELEMETRY.validate_python(content, by_name=False)
+        record = TELEMETRY.validate_python(content, by_name=False)
     except ValidationError as error:
         return _refusal(error, number)
+    return _impossible(record, number) or record
+
+
+def _impossible(record: Telemetry, number: int) -> Refusal | None:
+    """What no metric can be is a mistake of who sent it, most often the difference of a counter that began again."""
+    if not isinstance(record, SamplesRecord) or min(record.values) >= 0:
+        return None
+    field = f"values.{next(place for place, value in enumerate(record.values) if value < 0)}"
+    return Refusal(
+        number, field, "greater_than_equal", "should not be negative: leave out an interval in which a counter restarts"
+    )
 
 
 def _refusal(error: ValidationError, number: int) -> Refusal:
