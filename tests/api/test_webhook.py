@@ -147,43 +147,45 @@ def bearer(*arguments, **claims):
 
 
 class TestSignature:
+    """Headers are made when a test sends them: what they say of the time would be past after a long run of other tests."""
+
     @pytest.mark.parametrize(
-        "headers",
+        "made",
         [
-            bearer(),
-            bearer(secret=NEXT),
-            bearer(payload_hash=hashlib.sha256(CALLBACK).hexdigest().upper()),
-            bearer(aud="anybody", exp=int(time.time()) + 600),
-            {"authorization": f"bearer  {token()} "},
+            bearer,
+            lambda: bearer(secret=NEXT),
+            lambda: bearer(payload_hash=hashlib.sha256(CALLBACK).hexdigest().upper()),
+            lambda: bearer(aud="anybody", exp=int(time.time()) + 600),
+            lambda: {"authorization": f"bearer  {token()} "},
         ],
     )
-    async def test_of_the_body_by_any_of_the_secrets_is_accepted(self, inspector, headers):
+    async def test_of_the_body_by_any_of_the_secrets_is_accepted(self, inspector, made):
         async with signed(inspector, SECRET, NEXT) as (client, key):
-            answer = await client.post(f"/ingest/vonage/{key}", content=CALLBACK, headers=headers)
+            answer = await client.post(f"/ingest/vonage/{key}", content=CALLBACK, headers=made())
             assert (answer.status_code, answer.json().get("calls")) == (200, ["s"])
 
     @pytest.mark.parametrize(
-        ("headers", "why"),
+        ("made", "why"),
         [
-            ({}, "carries none"),
-            ({"authorization": "Basic x"}, "carries none"),
-            ({"authorization": "Bearer "}, "carries none"),
-            ({"authorization": "Bearer x.y.z"}, "no valid token"),
-            (bearer(secret=FOREIGN), "another secret"),
-            (bearer(algorithm="none", secret=None), "no valid token"),
-            (bearer(algorithm="HS512"), "no valid token"),
-            (bearer(body=CALLBACK + b" "), "another body"),
-            (bearer(payload_hash=...), "'payload_hash'"),
-            (bearer(payload_hash=5), "another body"),
-            (bearer(payload_hash="ü"), "another body"),
-            (bearer(iat=...), "'iat'"),
-            (bearer(iat=int(time.time()) + 3600), "no valid token"),
-            (bearer(exp=int(time.time()) - 3600), "expired"),
+            (dict, "carries none"),
+            (lambda: {"authorization": "Basic x"}, "carries none"),
+            (lambda: {"authorization": "Bearer "}, "carries none"),
+            (lambda: {"authorization": "Bearer x.y.z"}, "no valid token"),
+            (lambda: bearer(secret=FOREIGN), "another secret"),
+            (lambda: bearer(algorithm="none", secret=None), "no valid token"),
+            (lambda: bearer(algorithm="HS512"), "no valid token"),
+            (lambda: bearer(body=CALLBACK + b" "), "another body"),
+            (lambda: bearer(payload_hash=...), "'payload_hash'"),
+            (lambda: bearer(payload_hash=5), "another body"),
+            (lambda: bearer(payload_hash="ü"), "another body"),
+            (lambda: bearer(iat=...), "'iat'"),
+            (lambda: bearer(iat=int(time.time()) + 3600), "no valid token"),
+            (lambda: bearer(exp=int(time.time()) - 3600), "expired"),
         ],
     )
-    async def test_that_is_missing_or_wrong_is_refused(self, inspector, headers, why):
+    async def test_that_is_missing_or_wrong_is_refused(self, inspector, made, why):
         async with signed(inspector, SECRET, NEXT) as (client, key):
-            answer = await client.post(f"/ingest/vonage/{key}", content=CALLBACK, headers=headers)
+            answer = await client.post(f"/ingest/vonage/{key}", content=CALLBACK, headers=made())
             assert why in refusal(answer, 401, "UNAUTHENTICATED")
         assert await call_ids(inspector) == []
 

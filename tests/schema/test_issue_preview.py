@@ -314,15 +314,6 @@ async def test_clear_thresholds_at_the_threshold_are_taken(told: Inspector) -> N
     assert await what_if(told, id_, *rules) != []
 
 
-async def test_numbers_without_end_are_refused(told: Inspector) -> None:
-    for name in ("threshold", "clearThreshold", "minimumSeconds"):
-        rule = f"{{kind: HIGH_JITTER, {name}: 1e999}}"
-        response = await told.post(f'{{ evaluateIssues(callId: "call_1", rules: [{rule}]) {{ kind }} }}')
-        (error,) = response.json()["errors"]
-        assert response.status_code == 400
-        assert name in error["message"] or "1e999" in error["message"]
-
-
 def test_kinds_are_raised_on_one_side_of_their_thresholds() -> None:
     assert IS_LOW[IssueKind.HIGH_PACKET_LOSS] is False
     assert IS_LOW[IssueKind.LOW_FRAME_RATE] is True

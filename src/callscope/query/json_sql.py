@@ -25,8 +25,9 @@ def _named(columns: Columns) -> str:
 
 
 def _as_text(columns: Columns) -> str:
-    pairs = " || ',' || ".join(f"{literal(quoted(key))} || coalesce(to_json({sql})::text, 'null')" for key, sql in columns)
-    return f"('{{' || {pairs} || '}}')::json"
+    # An array, because a chain of as many operators as an object may have fields is too deep for PostgreSQL.
+    pairs = ", ".join(f"{literal(quoted(key))} || coalesce(to_json({sql})::text, 'null')" for key, sql in columns)
+    return f"('{{' || array_to_string(array[{pairs}], ',') || '}}')::json"
 
 
 def object_sql(columns: Columns) -> str:

@@ -1,6 +1,5 @@
 """Other thresholds for the rules that raise issues, as they are asked for, and what of it is refused."""
 
-from math import isfinite
 from typing import Any
 
 import strawberry
@@ -54,9 +53,6 @@ def check_overrides(given: Given) -> None:
             )
         if first.setdefault(kind, number) != number:
             raise bad_input(f"rules[{number}].kind should not be {kind} again: give all its numbers in rules[{first[kind]}].")
-        for name in NUMBERS:
-            if not isfinite(rule.get(name) or 0):
-                raise bad_input(f"rules[{number}].{name} should be a finite number.")
         if (rule.get("minimumSeconds") or 0) < 0:
             raise bad_input(f"rules[{number}].minimumSeconds should be 0 or more, not {rule['minimumSeconds']:g}.")
         for name in NUMBERS[1:]:
