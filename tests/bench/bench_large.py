@@ -30,11 +30,11 @@ from tests.bench.bench_settlement import cpu
 
 SIZES = [int(size) for size in os.environ.get("CALLSCOPE_BENCH_SUBSCRIBERS", "100,1000,10000").split(",")]
 MINUTES = float(os.environ.get("CALLSCOPE_BENCH_MINUTES", "60"))
-MORE = 5.0
+MORE = 15.0
 """Minutes that the calls go on for."""
 PEOPLE = 10
 PAGES, PAGE, POINTS = 10, 100, 60
-LIVE_SECONDS = 20
+LIVE_SECONDS = 60
 HAND_TARGET, CACHED_TARGET, PAGE_TARGET = 50.0, 10.0, 1.5
 """At the greatest audience: by hand against cold, cold against cached; a page's series against one of ten people."""
 
