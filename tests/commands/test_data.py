@@ -17,6 +17,7 @@ import pytest
 from callscope.commands import data
 from callscope.simulation import MEASURED
 from callscope.sources.lines import MAX_LINE_BYTES
+from callscope.sources.webrtc_records import CUT_OFF
 from callscope.storage.ledger import FLUSH_ROWS
 from tests import mmdb
 from tests.commands.command import PROGRAM, call, environment, fetch
@@ -206,7 +207,7 @@ def test_a_bad_file_is_refused_whole_and_the_others_are_imported(run, database, 
     refusal = the_refusal(run("import", "--json", *source, file, good), file, database)
     assert refusal["line"] == line
     assert word in refusal["reason"] or source
-    assert refusal["code"] == ("truncated" if fault == "cut in the packed file" else "source_invalid")
+    assert refusal["code"] == ("truncated" if fault == "cut in the packed head" else "source_invalid")
 
 
 @pytest.mark.parametrize("source", ["acs", "vonage", "webrtc-internals", "callscope"])
@@ -215,6 +216,18 @@ def test_a_file_under_a_wrong_name_is_told_by_what_it_seems_to_be(run, database,
     (refusal,) = done.json["refused"]
     assert (done.status, done.json["accepted"], refusal["code"]) == (1, 0, "source_invalid")
     assert "begins like a file of 'rtcstats'" in refusal["reason"]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"), [(GOOD[:-20], LAST), (gzip.compress(GOOD[:-20], mtime=0), LAST), (gzip.compress(GOOD, mtime=0)[:-40], 0)]
+)
+def test_a_dump_that_is_cut_off_is_imported_up_to_there(run, database, tmp_path, content, line):
+    file = made(tmp_path, content)
+    done = run("import", "--json", file)
+    (refusal,) = done.json["refused"]
+    assert (done.status, done.json["calls"], refusal["line"], refusal["code"]) == (1, ["standup"], line, "truncated")
+    assert fetch(database, "select kind, message from live.data_warning where kind = 'TRUNCATED'") == [("TRUNCATED", CUT_OFF)]
+    assert stored(database)["sample"] > 0
 
 
 def test_nothing_of_a_bad_file_is_stored_although_so_much_of_it_was_good_that_it_was_written(run, database, good, tmp_path):
@@ -299,7 +312,7 @@ def test_a_name_that_is_no_text_is_told_all_the_same(run, database, tmp_path):
 
 
 def test_nothing_of_a_failed_import_waits_to_be_settled(run, database, tmp_path):
-    run("import", made(tmp_path, GOOD[:-20]))
+    run("import", made(tmp_path, GOOD + b"{}\n"))
     assert stored(database) == {"record": 0, "event": 0, "sample": 0, "change": 0, "call": 0}
 
 

@@ -1,4 +1,5 @@
 import contextlib
+import gzip
 import io
 import json
 import random
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traces import BRIDGE, IDENTITY, P2P, START, Trace, every, only, packed, read, received, sent
 
-from callscope.sources import SourceError, rtcstats, rtcstats_records, sample_blocks
+from callscope.sources import Refusal, SourceError, rtcstats, rtcstats_records, sample_blocks
 from callscope.telemetry import TELEMETRY
 from callscope.vocabulary import DataWarningKind, Direction, EndpointKind, Media, MediaMode, Metric, Platform, StreamSource
 
@@ -556,12 +557,14 @@ GOOD = b'["create","PC_0",{},1700000000000]\n'
         (b'["a"]\n', 1, "its first line is not of the form"),
         (b'["","PC_0",{},1]\n', 1, "its first line is not of the form"),
         (b'{"statsSessionId":"x","type":"stats-entry","data":"{}"}\n', 1, "dumps of browsers are wanted"),
-        (GOOD + b'["getstats","PC_0",{"timest', 2, "line is not JSON"),
+        (GOOD + b'["getstats","PC_0",{"timest\n' + GOOD, 2, "line is not JSON"),
+        (b'["getstats","PC_0",{"timest', 1, "its first line is not JSON"),
         (GOOD + b'{"a":1}\n', 2, "line is not of the form"),
         (GOOD + b'["close",7,{},1700000000000]\n', 2, "line is not of the form"),
         (GOOD + b'["close","PC_0","\xff",1700000000000]\n', 2, "line is not JSON"),
         (GOOD + b'["close","PC_0","\x00",1700000000000]\n', 2, "NUL"),
-        (GOOD + b"[" * 100_000 + b"\n", 2, "line is not JSON"),
+        (GOOD + b"[" * 100_000 + b"\n" + GOOD, 2, "line is not JSON"),
+        (gzip.compress(GOOD, mtime=0)[:15], None, "ends in the middle"),
         (b"\x1f\x8b\x08 nonsense", None, "cannot be unpacked"),
     ],
 )
@@ -570,6 +573,16 @@ def test_faults(data, line, reason):
         read(data)
     assert caught.value.line == line
     assert reason in caught.value.reason
+
+
+@pytest.mark.parametrize("end", [b'["getstats","PC_0",{"timest', b"[", b'["close","PC_0",\x00\x00\x00\x00', b'["close"\n\n'])
+def test_a_dump_that_is_cut_off_says_so(end):
+    whole, cut = read(GOOD * 3), list(rtcstats.read(io.BytesIO(GOOD * 3 + end)))
+    (refusal,) = [row for row in cut if isinstance(row, Refusal)]
+    assert (refusal.line, refusal.code) == (4, "truncated")
+    (warning,) = [row for row in cut if not isinstance(row, Refusal) and row.type == "warning"]
+    assert (warning.kind, warning.participant_id) == ("TRUNCATED", whole[1].participant_id)
+    assert [row for row in cut if row not in (refusal, warning)] == whole
 
 
 def test_reads_a_stream_that_cannot_seek():

@@ -1,6 +1,7 @@
 """Real traces, compared with what the project that they come from computes of them (its results are the ``.expected.json``)."""
 
 import gzip
+import io
 import ipaddress
 import json
 import re
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 from traces import every, only, read
 
-from callscope.sources import SourceError
+from callscope.sources import Refusal, rtcstats
+from callscope.sources.webrtc_records import CUT_OFF
 from callscope.vocabulary import DataWarningKind, Direction, Media, MediaMode, Metric, StreamSource
 
 CLOCK_REPAIRED, TRUNCATED = DataWarningKind.CLOCK_REPAIRED, DataWarningKind.TRUNCATED
@@ -269,13 +271,26 @@ def test_a_packed_trace_is_the_same(traces, shared_data):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_trace_cut_in_a_line_is_refused_by_that_line(shared_data, name):
+def test_a_trace_cut_in_a_line_is_read_up_to_that_line(shared_data, name):
     data = (shared_data / "rtcstats" / name).read_bytes()
     for part in range(1, 6):
-        cut = data[: len(data) * part // 6].rstrip(b"\n")
-        with pytest.raises(SourceError) as caught:
-            read(cut[:-1])
-        assert caught.value.line == cut.count(b"\n") + 1
+        cut = data[: len(data) * part // 6].rstrip(b"\n")[:-1]
+        rows = list(rtcstats.read(io.BytesIO(cut)))
+        (refusal,) = [row for row in rows if isinstance(row, Refusal)]
+        assert (refusal.line, refusal.code) == (cut.count(b"\n") + 1, "truncated")
+        kept = [row for row in rows if row is not refusal]
+        told = [row for row in kept if row.type != "warning"]
+        assert told == [row for row in read(cut[: cut.rindex(b"\n") + 1]) if row.type != "warning"]
+        assert [row.message for row in kept if row.type == "warning" and row.kind == "TRUNCATED"] == [CUT_OFF]
+        assert all(value >= 0 for row in told if row.type == "samples" for value in row.values)
+
+
+def test_a_packed_trace_cut_anywhere_is_read_up_to_there(shared_data):
+    packed = gzip.compress((shared_data / "rtcstats" / FIREFOX).read_bytes())
+    for part in range(2, 6):
+        rows = list(rtcstats.read(io.BytesIO(packed[: len(packed) * part // 6])))
+        assert [(row.line, row.code) for row in rows if isinstance(row, Refusal)] == [(0, "truncated")]
+        assert any(row.type == "warning" and row.message == CUT_OFF for row in rows if not isinstance(row, Refusal))
 
 
 # Clocks. All of these clients' are right within a minute, by the TURN credentials that the server gave them.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from traces import START, every, only, received, sent
 
 from callscope.analysis.catalog import build
-from callscope.sources import Refusal, SourceError, sample_blocks, webrtc_internals
+from callscope.sources import Refusal, SourceError, lines, sample_blocks, webrtc_internals, webrtc_internals_file
 from callscope.sources.registry import recognise
 from callscope.storage.keys import key_of
 from callscope.telemetry import TELEMETRY, EventRecord, SamplesRecord, from_milliseconds
@@ -487,7 +487,9 @@ def test_plain_and_packed_tell_the_same():
         (b"hello", "should be one JSON object"),
         (b"[]", "with PeerConnections or getUserMedia"),
         (b"{}", "with PeerConnections or getUserMedia"),
-        (b'{"PeerConnections":{}', "is cut off"),
+        (b'{"PeerConnections":{]', "should be one JSON object"),
+        (b'{"PeerConnections":{},,', "should be one JSON object"),
+        (b'{"PeerConn', "with PeerConnections or getUserMedia"),
         (b"[" * 100_000, "should be one JSON object"),
     ],
 )
@@ -498,9 +500,32 @@ def test_another_file_is_refused(data, reason):
 
 
 def test_a_dump_beyond_the_bound_is_refused(monkeypatch):
-    monkeypatch.setattr(webrtc_internals, "MAX_BYTES", 500)
+    monkeypatch.setattr(webrtc_internals_file, "MAX_BYTES", 500)
     with pytest.raises(SourceError, match="larger than"):
         call().read()
+
+
+def test_a_dump_without_line_breaks_may_be_longer_than_a_line(monkeypatch):
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 100)
+    assert read(orjson.dumps(call().top)) == call().read()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_dump_that_is_cut_off_is_read_up_to_there(pack):
+    whole = pack(call().bytes())
+    records = read(whole[: len(whole) * 3 // 4])
+    refusal, *others = [record for record in records if isinstance(record, Refusal)]
+    assert (refusal.line, refusal.field, refusal.code) == (0, None, "truncated")
+    assert {other.code for other in others} <= {"series_invalid"}
+    kept = [record for record in records if not isinstance(record, Refusal)]
+    (warning,) = every(kept, "warning", kind=DataWarningKind.TRUNCATED)
+    known = call().read()
+    assert warning.participant_id == only(kept, "participant").participant_id
+    assert only(kept, "connection").attempted_at == only(known, "connection").attempted_at
+    assert {(event.at, event.name) for event in every(kept, "event")} <= {
+        (event.at, event.name) for event in every(known, "event")
+    }
+    assert 0 < len(every(kept, "samples")) < len(every(known, "samples"))
 
 
 def test_damaged_parts_are_refused_and_the_others_are_kept():

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from callscope.sources import SourceError
+from callscope.sources import Refusal, SourceError
 from callscope.sources.refusal_codes import RefusalCode
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -40,6 +40,43 @@ def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
                 line = line.removeprefix(BYTE_ORDER_MARK)
             if line := line.strip():
                 yield number, line
+
+
+class DumpLines:
+    """The lines of a dump that may be cut off, as dumps are whose client or upload died; once it is read, ``cut`` says where."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.cut: Refusal | None = None
+        self._lines = lines(file)
+        self._next: tuple[int, bytes] | None = None
+        self._has_begun = False
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        return self
+
+    def __next__(self) -> tuple[int, bytes]:
+        if self._next is not None:
+            held, self._next = self._next, None
+            return held
+        try:
+            found = next(self._lines)
+            self._has_begun = True
+            return found
+        except SourceError as error:
+            if error.code is not RefusalCode.TRUNCATED or not self._has_begun:
+                raise
+            self.cut = error.refusal
+            raise StopIteration from None
+
+    def is_cut_in(self, number: int, line: bytes) -> bool:
+        """Whether the file ends in the middle of a line, which should be an array of JSON and is none."""
+        if not line.startswith(b"[") or line.endswith(b"]"):
+            return False
+        self._next = next(self, None)
+        if self._next is not None:
+            return False
+        self.cut = self.cut or Refusal(number, None, RefusalCode.TRUNCATED, "line is cut off: the file ends in its middle")
+        return True
 
 
 def unpacked_head(head: bytes) -> bytes:

@@ -6,13 +6,12 @@ kind, rtcstats.com's, is told by its first line and read by rtcstats_v3.
 
 import re
 from collections.abc import Iterator
-from itertools import chain
 from typing import BinaryIO
 
 import orjson
 
 from callscope.sources import Refusal, SourceError, rtcstats_v3
-from callscope.sources.lines import lines, unpacked_head
+from callscope.sources.lines import DumpLines, unpacked_head
 from callscope.sources.rtcstats_dump import Dump, Line
 from callscope.sources.rtcstats_records import Records
 from callscope.sources.webrtc_counters import instant
@@ -33,24 +32,32 @@ def recognises(head: bytes) -> bool:
 def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | Refusal]:
     """The telemetry of one trace, for the conference that it names unless ``call_id`` says otherwise.
 
-    Records come as they are complete: a fault in the middle of a Jitsi file raises SourceError after some have come.
+    Records come as they are complete: a fault in the middle of a Jitsi file raises SourceError after some have come. One that is
+    cut off is read up to there, and told to be so.
     """
-    numbered = lines(file)
+    numbered = DumpLines(file)
     first = next(numbered, None)
     if first is None:
         raise SourceError("file is empty")
-    whole = chain([first], numbered)
-    yield from rtcstats_v3.read_lines(whole, call_id) if first[1] == rtcstats_v3.MAGIC else _read_jitsi(whole, call_id)
+    read_lines = rtcstats_v3.read_lines if first[1] == rtcstats_v3.MAGIC else _read_jitsi
+    yield from read_lines(first, numbered, call_id)
 
 
-def _read_jitsi(numbered: Iterator[tuple[int, bytes]], call_id: str | None) -> Iterator[Telemetry]:
+def _read_jitsi(first: tuple[int, bytes], rest: DumpLines, call_id: str | None) -> Iterator[Telemetry | Refusal]:
     dump = Dump()
     records = Records(dump, call_id)
-    for number, line in numbered:
-        dump.take(_line(line, number))
+    dump.take(_line(first[1], first[0]))
+    for number, line in rest:
+        try:
+            told = _line(line, number)
+        except SourceError:
+            if rest.is_cut_in(number, line):
+                break
+            raise
+        dump.take(told)
         yield from records.ready()
     yield from records.rest()
-    yield from records.truncation()
+    yield from records.truncation(rest.cut)
 
 
 def _line(line: bytes, number: int) -> Line:

@@ -166,14 +166,17 @@ def _by_elimination(connection: Connection, rtp: Rtp) -> Offer | None:
 
 
 def _applied(base: dict[str, dict[str, Any]], delta: Mapping[str, Any], at: float | None) -> dict[str, dict[str, Any]]:
-    """The reports after a difference. Absent reports are gone, absent fields unchanged; a time of 0 is the time of the call."""
+    """The reports after a difference. Absent reports are gone, absent fields unchanged; a time of 0 is the time of the call.
+
+    So is one that is left out beside fields that changed: some clients write no times of reports.
+    """
     reports: dict[str, dict[str, Any]] = {}
     for key, fields in delta.items():
         if not isinstance(fields, dict):
             continue
         old = base.get(key)
         report = {**old, **fields} if old is not None else fields
-        if fields.get("timestamp") == 0 or (old is None and "timestamp" not in fields):
+        if fields.get("timestamp") == 0 or ("timestamp" not in fields and (fields or old is None)):
             report["timestamp"] = at
         reports[key] = report
     return reports

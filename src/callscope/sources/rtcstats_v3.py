@@ -10,12 +10,11 @@ from typing import Any, BinaryIO
 import orjson
 
 from callscope.sources import Refusal, SourceError
-from callscope.sources.lines import lines, unpacked_head
+from callscope.sources.lines import DumpLines, unpacked_head
 from callscope.sources.rtcstats_v3_names import METHODS
 from callscope.sources.rtcstats_v3_trace import Row, Trace
 from callscope.sources.webrtc_page_records import PageRecords
 from callscope.telemetry import Telemetry
-from callscope.vocabulary import DataWarningKind
 
 MAGIC = b"RTCStatsDump"
 VERSION = 3
@@ -30,17 +29,19 @@ def recognises(head: bytes) -> bool:
 
 def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | Refusal]:
     """The telemetry of one dump, for a call of its own unless ``call_id`` names one. Damaged lines come as refusals."""
-    return read_lines(lines(file), call_id)
+    numbered = DumpLines(file)
+    return read_lines(next(numbered, (0, b"")), numbered, call_id)
 
 
-def read_lines(numbered: Iterator[tuple[int, bytes]], call_id: str | None) -> Iterator[Telemetry | Refusal]:
+def read_lines(first: tuple[int, bytes], rest: DumpLines, call_id: str | None) -> Iterator[Telemetry | Refusal]:
     """The same, from the lines of a file and their numbers."""
-    trace = Trace(_metadata(numbered))
+    trace = Trace(_metadata(first, rest))
     records: PageRecords | None = None
-    found: Row | Refusal | None = None
-    for number, line in numbered:
+    for number, line in rest:
         found = _row(line, number)
         if isinstance(found, Refusal):
+            if rest.is_cut_in(number, line):
+                break
             yield found
         elif found is not None:
             trace.take_row(found, line)
@@ -50,17 +51,14 @@ def read_lines(numbered: Iterator[tuple[int, bytes]], call_id: str | None) -> It
     trace.finish()
     records = records or trace.records(call_id)
     yield from records.rest()
-    if isinstance(found, Refusal):
-        yield records.warning(DataWarningKind.TRUNCATED, "The dump ends in the middle of a line.")
-    elif not trace.is_closed:
-        yield from records.truncation()
+    if rest.cut is not None or not trace.is_closed:
+        yield from records.truncation(rest.cut)
 
 
-def _metadata(numbered: Iterator[tuple[int, bytes]]) -> dict[str, Any]:
-    first, line = next(numbered, (None, b""))
-    if line != MAGIC:
-        raise SourceError(f"file is no rtcstats dump: its first line should be {MAGIC.decode()}", first)
-    second, line = next(numbered, (first, b""))
+def _metadata(first: tuple[int, bytes], rest: DumpLines) -> dict[str, Any]:
+    if first[1] != MAGIC:
+        raise SourceError(f"file is no rtcstats dump: its first line should be {MAGIC.decode()}", first[0] or None)
+    second, line = next(rest, (first[0], b""))
     try:
         metadata = orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -1,8 +1,7 @@
 """Chrome's dump of chrome://webrtc-internals: one JSON object with everything that the browser's pages did with WebRTC.
 
 A page (a tab, or a frame of it) is a participant, and pages of one origin are one call; the dump says neither. Dumps of both
-sides of a call come together when the caller names it. A dump is held in memory, once as text and once as values: at most 256
-MiB of text, unpacked, and some three times as much while it is read.
+sides of a call come together when the caller names it.
 """
 
 import math
@@ -10,25 +9,24 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-import orjson
-
-from callscope.sources import Refusal, SourceError
+from callscope.sources import Refusal
 from callscope.sources.client_clock import STALL, STEP
-from callscope.sources.lines import lines, unpacked_head
+from callscope.sources.lines import unpacked_head
+from callscope.sources.refusal_codes import RefusalCode
 from callscope.sources.webrtc_counters import instant
 from callscope.sources.webrtc_events import clean
 from callscope.sources.webrtc_internals_clock import Log, Zone, is_local, zone_of
+from callscope.sources.webrtc_internals_file import load
 from callscope.sources.webrtc_internals_log import configuration, event, request
 from callscope.sources.webrtc_internals_pages import Page, entries, pages
 from callscope.sources.webrtc_internals_stats import MAX_SERIES, Statistics
 from callscope.sources.webrtc_page import PageTrace
 from callscope.sources.webrtc_page_records import Client, PageRecords
-from callscope.sources.webrtc_records import short
+from callscope.sources.webrtc_records import CUT_OFF, short
 from callscope.sources.webrtc_trace import Connection
 from callscope.telemetry import Telemetry
 from callscope.vocabulary import DataWarningKind
 
-MAX_BYTES = 256 * 2**20
 POLL = 1_000.0
 """How often Chrome reads statistics, milliseconds."""
 
@@ -45,33 +43,17 @@ def recognises(head: bytes) -> bool:
 def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | Refusal]:
     """The telemetry of one dump, for a call of each origin unless ``call_id`` names one.
 
-    Parts that are damaged come as refusals, with their path in the dump for a field.
+    Parts that are damaged come as refusals, with their path in the dump for a field; so does the end of one that is cut off.
     """
-    dump = _load(file)
+    dump, is_cut = load(file)
     found, refused = pages(dump)
     yield from refused
+    if is_cut:
+        yield Refusal(0, None, RefusalCode.TRUNCATED, "dump is cut off: what came later is not in it")
     client = Client(short(dump.get("UserAgent"), 1000), dump.get("UserAgentData"))
     zone = _zone(found)
     for page in found:
-        yield from _Reading(page, call_id or page.call_id, client, zone).records()
-
-
-def _load(file: BinaryIO) -> dict[str, Any]:
-    text = bytearray()
-    for _, line in lines(file):
-        text += line
-        text += b"\n"
-        if len(text) > MAX_BYTES:
-            raise SourceError(f"dump is larger than {MAX_BYTES // 2**20} MiB")
-    if not text:
-        raise SourceError("file is empty")
-    try:
-        dump = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise SourceError(f"file is no webrtc-internals dump, or is cut off: it should be one JSON object: {error}") from None
-    if not isinstance(dump, dict) or not dump.keys() & {"PeerConnections", "getUserMedia"}:
-        raise SourceError("file is no webrtc-internals dump: it should be an object with PeerConnections or getUserMedia")
-    return dump
+        yield from _Reading(page, call_id or page.call_id, client, zone, is_cut=is_cut).records()
 
 
 def _zone(found: list[Page]) -> Zone | None:
@@ -88,8 +70,9 @@ def _zone(found: list[Page]) -> Zone | None:
 class _Reading:
     """Reads one page."""
 
-    def __init__(self, page: Page, call_id: str, client: Client, zone: Zone | None) -> None:
+    def __init__(self, page: Page, call_id: str, client: Client, zone: Zone | None, *, is_cut: bool) -> None:
         self._page = page
+        self._is_cut = is_cut
         self._zone = zone
         self._clock = zone or Zone()
         self._trace = PageTrace()
@@ -148,6 +131,8 @@ class _Reading:
             yield at
 
     def _warnings(self) -> Iterator[Telemetry]:
+        if self._is_cut:
+            yield self._records.warning(DataWarningKind.TRUNCATED, CUT_OFF)
         if self._truncated:
             told = f"Chrome keeps the last {MAX_SERIES} values of a statistic: {self._truncated} connections began before them."
             yield self._records.warning(DataWarningKind.TRUNCATED, told)

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from callscope.sources import Refusal
 from callscope.sources.sample_blocks import Block
 from callscope.sources.webrtc_counters import text
 from callscope.sources.webrtc_events import clean
@@ -33,6 +34,7 @@ MAX_DEVICES = 100
 MAX_NAMED = 5
 """Connections that a warning names."""
 OWN, HEARSAY = 1, 0
+CUT_OFF = "The dump is cut off: what came later is not in it."
 
 
 class Names(NamedTuple):
@@ -101,12 +103,18 @@ class Records(ABC):
         yield from filter(None, map(self._event, self._trace.happenings))
         yield from filter(None, map(self._samples, self._trace.blocks.take_all()))
 
-    def truncation(self) -> Iterator[WarningRecord]:
-        """A recording that goes on to the end should tell the end of each connection that came about."""
+    def truncation(self, cut: Refusal | None = None) -> Iterator[WarningRecord | Refusal]:
+        """A recording that goes on to the end should tell the end of each connection that came about; one that is cut cannot."""
+        if cut is not None:
+            yield cut
+            yield self.warning(DataWarningKind.TRUNCATED, CUT_OFF)
+            return
         lives = {connection.name: connection.life for connection in self._trace.connections.values()}
-        cut = [clean(name) for name, life in lives.items() if life.connected_at is not None and life.ending[1] == "dump ended"]
-        if cut:
-            told = f"The dump ends while connected ({', '.join(map(str, cut[:MAX_NAMED]))}): what came later is not in it."
+        still_up = [
+            clean(name) for name, life in lives.items() if life.connected_at is not None and life.ending[1] == "dump ended"
+        ]
+        if still_up:
+            told = f"The dump ends while connected ({', '.join(map(str, still_up[:MAX_NAMED]))}): what came later is not in it."
             yield self.warning(DataWarningKind.TRUNCATED, told)
 
     def warning(self, kind: DataWarningKind, message: str) -> WarningRecord:
