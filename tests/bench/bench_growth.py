@@ -18,12 +18,13 @@ from callscope.storage.pool import connect
 from callscope.storage.timeseries import TIME_TABLES, WEEK, Partitions, week_of
 from callscope.vocabulary import Platform
 from tests.bench.bench_data import Bench, bench
+from tests.bench.bench_load import in_turn
 from tests.bench.bench_reads import Server, body, callscope
 
 CALLS = 200
 TIMES = (1, 10, 100)
-SECONDS = 0.2
-ROUNDS = 20
+WARM_SECONDS = 2.0
+SECONDS = 10.0
 TARGET = 1.3
 
 OPERATIONS = {
@@ -35,7 +36,7 @@ OPERATIONS = {
     "a call's events": 'query ($id: ID!) { call(id: $id) { events(filter: {include: ["e"]}) { nodes { at name } } } }',
     "calls that are live": "{ calls(filter: {states: LIVE}) { totalCount } }",
     "a meeting's 50 events": "query ($meetings: [ID!]) { events(filter: {meetings: $meetings}) { nodes { at name } } }",
-    "a meeting's 50 series": "query ($meetings: [ID!]) { metricSeries(filter: {meetings: $meetings}) { nodes { metric } } }",
+    "a meeting's series": "query ($meetings: [ID!]) { metricSeries(first: 200, filter: {meetings: $meetings}) { nodes { metric } } }",
     "50 events by name": '{ events(filter: {names: ["Join"]}) { nodes { at name participant { displayName } } } }',
 }
 # Copies of a call, each 4 hours further back, as within a retention of 20 days, with keys and ids of their own.
@@ -120,19 +121,17 @@ def requests_of(server: Server) -> dict[str, list[bytes]]:
 
 
 def measure(sizes: list[Bench]) -> None:
-    """In many short rounds, each size by turns, because other work on the machine comes and goes."""
-    print(f"{ROUNDS} rounds of {SECONDS:g} s each in turn, one request at a time over HTTP; medians of the rounds' medians, ms")
+    """Each size's request after the other's, because other work on the machine comes and goes."""
+    print(f"{SECONDS:g} s, one request at a time over HTTP, to each size in turn; medians, ms")
     print(f"{'':34}" + "".join(f"{CALLS * times:>9} calls" for times in TIMES) + f"{'growth':>9}{'target':>8}")
     with ExitStack() as stack:
         servers = [stack.enter_context(callscope(one)) for one in sizes]
         requests = [requests_of(server) for server in servers]
         for name in OPERATIONS:
-            rounds: list[list[float]] = []
-            for _ in range(ROUNDS):
-                loads = [server.load(given[name], SECONDS, 1) for server, given in zip(servers, requests, strict=True)]
-                rounds.append([load.percentile(0.5) for load in loads])
-            figures = [median(of_size) for of_size in zip(*rounds, strict=True)]
-            growth = max(median(of_round[size] / of_round[0] for of_round in rounds) for size in range(1, len(sizes)))
+            sides = [(server.where, given[name]) for server, given in zip(servers, requests, strict=True)]
+            in_turn(sides, seconds=WARM_SECONDS)
+            figures = [median(of_size) * 1000 for of_size in in_turn(sides, seconds=SECONDS)]
+            growth = max(figures[1:]) / figures[0]
             print(f"{name:34}" + "".join(f"{figure:15.3f}" for figure in figures) + f"{growth:9.2f}{TARGET:8.2f}", flush=True)
 
 

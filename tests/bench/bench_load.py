@@ -52,6 +52,12 @@ class Client:
         self.missing = int(length[15:]) - len(body)
         return not self.missing
 
+    def finish(self) -> float:
+        """Wait for the answer to the request that was sent; its latency."""
+        while not self.receive():
+            pass
+        return time.perf_counter() - self.since
+
 
 def load(address: tuple[str, int], requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
     """Keep a server busy with these requests in turn."""
@@ -70,3 +76,21 @@ def load(address: tuple[str, int], requests: Sequence[bytes], *, connections: in
         for client in clients:
             client.socket.close()
     return done
+
+
+def in_turn(sides: Sequence[tuple[tuple[str, int], Sequence[bytes]]], *, seconds: float) -> list[list[float]]:
+    """Latencies of each side, in seconds, one request at a time and each side after the other: what else the machine does hits
+    all of them alike.
+    """
+    clients = [Client(address, cycle(requests)) for address, requests in sides]
+    latencies: list[list[float]] = [[] for _ in clients]
+    for client in clients:
+        client.finish()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for client, own in zip(clients, latencies, strict=True):
+            client.send()
+            own.append(client.finish())
+    for client in clients:
+        client.socket.close()
+    return latencies

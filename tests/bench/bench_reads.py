@@ -87,9 +87,13 @@ class Server:
         assert "errors" not in answer, answer
         return answer["data"]
 
-    def load(self, requests: list[bytes], seconds: float, connections: int = CONNECTIONS) -> Load:
+    @property
+    def where(self) -> tuple[str, int]:
         url = urlsplit(self.address)
-        return load((url.hostname, url.port), requests, connections=connections, seconds=seconds)
+        return url.hostname, url.port
+
+    def load(self, requests: list[bytes], seconds: float, connections: int = CONNECTIONS) -> Load:
+        return load(self.where, requests, connections=connections, seconds=seconds)
 
 
 @contextmanager
