@@ -8,14 +8,15 @@ one script makes room for a value, the oldest first, puts it and counts it. Wher
 what was counted in them goes when its time is over.
 """
 
+import asyncio
 import hashlib
 import time
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import NoScriptError
 
-from callscope.api.redis import Redis
+from callscope.api.redis import Redis, RedisUnavailable
 
 KEPT_SECONDS = 3600
 MAX_BYTES = 1024 * 1024
@@ -33,22 +34,19 @@ ENTRY_BYTES = 300
 """What Redis needs for an entry besides its value, about."""
 
 
-class Script:
-    """A script that Redis runs at once, with nothing in between. It is sent where Redis does not know it yet."""
+class Script(NamedTuple):
+    """A script that Redis runs at once, with nothing in between; it is sent by name to those who know it."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._sha1 = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    text: str
+    sha1: str
 
-    async def run(self, client: Any, *arguments: Any) -> Any:
-        try:
-            return await client.evalsha(self._sha1, *arguments)
-        except NoScriptError:
-            return await client.eval(self._text, *arguments)
+    @classmethod
+    def of(cls, text: str) -> "Script":
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 # A lock that none of us made lasts for longer than one does, or for ever. A full Redis takes no lock: then all compute.
-CLAIM = Script("""
+CLAIM = Script.of("""
 local kind = redis.call('type', KEYS[1]).ok
 if kind == 'string' and redis.call('strlen', KEYS[1]) <= tonumber(ARGV[3]) then return redis.call('get', KEYS[1]) end
 if kind ~= 'none' then redis.call('del', KEYS[1]) end
@@ -57,11 +55,11 @@ if left >= 0 and left <= tonumber(ARGV[2]) and redis.pcall('get', KEYS[2]) ~= AR
 redis.pcall('set', KEYS[2], ARGV[1], 'px', ARGV[2])
 return 1
 """)
-HOLD = Script("""
+HOLD = Script.of("""
 if redis.pcall('get', KEYS[1]) == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end
 """)
 # The value comes first: after any other write, a full Redis would take it.
-PUT = Script("""
+PUT = Script.of("""
 local now, kept, limit = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local total = redis.call('type', KEYS[4]).ok == 'string' and tonumber(redis.call('get', KEYS[4]))
 local done = redis.pcall('set', KEYS[1], ARGV[1], 'px', kept)
@@ -93,6 +91,7 @@ class SharedCache:
     def __init__(self, redis: Redis, size: int) -> None:
         self._redis = redis
         self._size = size
+        self._calls: list[Call] = []
 
     async def claim(self, name: str, token: str) -> bytes | Claim:
         """The summary, TOO_LARGE where it is, or whether this process is to compute it, or another one does."""
@@ -126,7 +125,45 @@ class SharedCache:
         return await self._run(CLAIM, keys, [token, round(LOCK_SECONDS * 1000), DIGEST_BYTES + MAX_BYTES])
 
     async def _run(self, script: Script, keys: list[str], values: list[Any]) -> Any:
-        return await self._redis.ask(lambda client: script.run(client, len(keys), *keys, *values))
+        """Goes together with what else is asked in this turn of the event loop, such as all that one request looks for."""
+        call = Call(script, (len(keys), *keys, *values), asyncio.get_running_loop().create_future())
+        self._calls.append(call)
+        if len(self._calls) == 1:
+            self._redis.start(self._send())
+        return await call.answer
+
+    async def _send(self) -> None:
+        calls, self._calls = self._calls, []
+        try:
+            answers = await self._redis.ask(lambda client: _evaluated(client, calls))
+        except RedisUnavailable as error:
+            answers = [error] * len(calls)
+        for call, answer in zip(calls, answers, strict=True):
+            if call.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                call.answer.set_exception(RedisUnavailable(answer))
+            else:
+                call.answer.set_result(answer)
+
+
+class Call(NamedTuple):
+    script: Script
+    arguments: tuple[Any, ...]
+    answer: "asyncio.Future[Any]"
+
+
+async def _evaluated(client: Any, calls: list[Call]) -> list[Any]:
+    """The answer to each, or its error."""
+    async with client.pipeline(transaction=False) as pipeline:
+        for call in calls:
+            pipeline.evalsha(call.script.sha1, *call.arguments)
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            for call in calls:
+                pipeline.eval(call.script.text, *call.arguments)
+            answers = await pipeline.execute(raise_on_error=False)
+    return answers
 
 
 def _sealed(name: str, value: bytes) -> bytes:

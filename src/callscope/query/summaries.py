@@ -39,7 +39,7 @@ SMALL = b'"%b~"' % MARK.encode()
 """The place of what is not kept."""
 PLACE = re.compile(rb'"%b~(\d+)~(-?\d+(?:_-?\d+)*)~([^"~\\]+)"' % MARK.encode())
 AT_ONCE = 4
-"""Summaries that one request waits for at a time: others want connections too."""
+"""Summaries that are computed for one request at a time: others want connections too."""
 
 
 def is_summary(selected: Selected, table: Table | None) -> bool:
@@ -162,33 +162,31 @@ class Places:
 
     async def filled(self, summaries: Sequence[BoundSummary], read: "Read[bytes | None]", keeper: Keeper) -> bytes | None:
         """What was given, with the summaries in their places; None where a row has another revision by now."""
-        values: dict[Place, bytes] = {}
-        missing: list[tuple[Place, SummaryKey, Compute]] = []
+        values: dict[Place, bytes | None] = {}
+        missing: dict[Place, Awaitable[bytes | None]] = {}
+        turns = asyncio.Semaphore(AT_ONCE)
         for place in dict.fromkeys(self.all):
             summary, keys, revision = summaries[int(place[0])], place[1].decode(), place[2].decode()
             key = summary.key(keys, revision)
-            known = keeper.known(key)
-            if known is None:
-                missing.append((place, key, _computing(summary, keys, revision, read)))
-            else:
-                values[place] = known
-        turns = iter(missing)
-
-        async def fill() -> None:
-            for place, key, compute in turns:
-                value = await keeper.get(key, compute)
-                if value is not None:
-                    values[place] = value
-
+            values[place] = keeper.known(key)
+            if values[place] is None:
+                missing[place] = keeper.get(key, _computing(summary, keys, revision, read, turns))
         if len(missing) == 1:
-            await fill()
+            values |= {place: await value for place, value in missing.items()}
         elif missing:
-            await asyncio.gather(*(fill() for _ in missing[:AT_ONCE]))
-        if not all(place in values for place in self.all):
-            return None
-        pieces = self._pieces[::4]
-        return b"".join([pieces[0], *(values[place] + piece for place, piece in zip(self.all, pieces[1:], strict=True))])
+            values |= zip(missing, await asyncio.gather(*missing.values()), strict=True)
+        whole = [self._pieces[0]]
+        for place, rest in zip(self.all, self._pieces[4::4], strict=True):
+            value = values[place]
+            if value is None:
+                return None
+            whole += (value, rest)
+        return b"".join(whole)
 
 
-def _computing(summary: BoundSummary, keys: str, revision: str, read: "Read[bytes | None]") -> Compute:
-    return lambda: read(lambda connection: summary.compute(connection, keys, revision))
+def _computing(summary: BoundSummary, keys: str, revision: str, read: "Read[bytes | None]", turns: asyncio.Semaphore) -> Compute:
+    async def compute() -> bytes | None:
+        async with turns:
+            return await read(lambda connection: summary.compute(connection, keys, revision))
+
+    return compute
