@@ -36,7 +36,7 @@ OPERATIONS = {
     "a call's events": 'query ($id: ID!) { call(id: $id) { events(filter: {include: ["e"]}) { nodes { at name } } } }',
     "calls that are live": "{ calls(filter: {states: LIVE}) { totalCount } }",
     "a meeting's 50 events": "query ($meetings: [ID!]) { events(filter: {meetings: $meetings}) { nodes { at name } } }",
-    "a meeting's series": "query ($meetings: [ID!]) { metricSeries(first: 200, filter: {meetings: $meetings}) { nodes { metric } } }",
+    "a meeting's series": "query ($meetings: [ID!]) { metricSeries(first: 200, filter: {meetings: $meetings}) { nodes { id } } }",
     "50 events by name": '{ events(filter: {names: ["Join"]}) { nodes { at name participant { displayName } } } }',
 }
 # Copies of a call, each 4 hours further back, as within a retention of 20 days, with keys and ids of their own.
