@@ -61,6 +61,23 @@ async def test_bins_are_ordered_as_their_values_and_narrow(inspector):
         assert high < 1e-9 if number == 0 else high <= low * GROWTH * (1 + 1e-9)
 
 
+async def test_each_sample_is_read_a_few_times_although_postgresql_knows_nothing_of_the_call_yet(inspector, project_of_its_own):
+    told = crowd(Random(8), count=300)
+    await inspector.tell(told, settled=False)
+    before = await read(inspector)
+    await inspector.settle()
+    assert await inspector.connection.fetchval(COUNTED, inspector.project_id, 10) == sum(len(each.times) for each in told)
+    assert await read(inspector) - before < 10 * sum(len(each.times) for each in told)
+
+
+async def read(inspector) -> int:
+    """Samples that statements have read so far."""
+    await inspector.connection.execute("select pg_stat_force_next_flush()")
+    return await inspector.connection.fetchval(
+        "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_user_tables where relname ~ '^metric_sample'"
+    )
+
+
 async def test_the_order_and_the_pieces_of_arrival_decide_nothing(inspector, project_of_its_own):
     random = Random(2)
     told = crowd(random)

@@ -47,10 +47,14 @@ from (
     select series.metric, series.media, series.direction, date_bin('{SKETCH_SECONDS[0]} s', sample.at, 'epoch') as at,
         {bin_sql("sample.value")} as bin, count(*)::integer as sample_count, min(sample.value) as minimum,
         max(sample.value) as maximum
-    from live.metric_series series
-    join live.metric_sample sample on sample.project_id = $1 and sample.call_key = $2 and sample.series_key = series.series_key
-        and sample.at >= date_bin('{SKETCH_SECONDS[0]} s', $6::timestamptz, 'epoch')
-        and sample.at < date_bin('{SKETCH_SECONDS[0]} s', $7::timestamptz, 'epoch') + interval '{SKETCH_SECONDS[0]} s'
+    from live.metric_series series,
+    lateral (
+        select own.at, own.value from live.metric_sample own
+        where own.project_id = $1 and own.call_key = $2 and own.series_key = series.series_key
+            and own.at >= date_bin('{SKETCH_SECONDS[0]} s', $6::timestamptz, 'epoch')
+            and own.at < date_bin('{SKETCH_SECONDS[0]} s', $7::timestamptz, 'epoch') + interval '{SKETCH_SECONDS[0]} s'
+        offset 0
+    ) sample
     where series.project_id = $1 and series.call_key = $2
         and (series.metric, series.media, series.direction) in (select * from unnest($3::text[], $4::text[], $5::text[]))
     group by 1, 2, 3, 4, 5
