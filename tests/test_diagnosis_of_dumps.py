@@ -54,7 +54,7 @@ DUMPS: dict[str, list[Found]] = {
         Found("JITTER_BUFFER_HIGH", "WARNING", "UNKNOWN", "08:56:42", "PC_0", "224"),
         Found("HIGH_JITTER", "WARNING", "UNKNOWN", "08:57:02", "PC_0", "92"),
         Found("HIGH_JITTER", "WARNING", "UNKNOWN", "08:57:02", "PC_0", "50"),
-        Found("HIGH_LATENCY", "WARNING", "SENDER_NETWORK", "08:57:02", "PC_0", "425"),
+        Found("HIGH_LATENCY", "WARNING", "UNKNOWN", "08:57:02", "PC_0", "425"),
     ],
     # The camera cannot be opened, so she joins with the microphone alone. Her connection to the bridge is up for 14 s and then
     # said to have failed (although its statistics go on). PC_1 and PC_2 are a library's test of the network, between themselves.

@@ -143,10 +143,11 @@ def test_other_events_say_nothing():
 
 def test_what_was_good_is_evidence_too():
     known = catalog(**CALL)
-    told = summaries([row(jitterAvg=1), row("Video", "Inbound", jitterAvg=1)], known)
-    assert set(subjects(told)) == {
-        ("participant/p", "connection/c", "stream/s", None, Media.AUDIO, Direction.PUBLISH),
-        ("participant/p", "connection/c", None, None, Media.VIDEO, Direction.SUBSCRIBE),
+    rows = [row(jitterAvg=1), row("Video", "Inbound", roundTripTimeAvg=9, packetLossRateAvg=None)]
+    assert {key: seen.is_path for key, seen in subjects(summaries(rows, known)).items()} == {
+        ("participant/p", "connection/c", "stream/s", None, Media.AUDIO, Direction.PUBLISH): True,
+        ("participant/p", "connection/c", None, None, Media.VIDEO, Direction.SUBSCRIBE): False,
+        ("participant/p", "connection/c", None, None, Media.CONNECTION, Direction.BOTH): True,
     }
 
 

@@ -156,7 +156,8 @@ async def test_a_call_without_any_has_none(inspector):
 
 def azure(category: str, **properties) -> dict:
     envelope = {"time": "2026-05-04T11:30:00Z", "correlationId": "azure", "operationName": category, "category": category}
-    return envelope | {"properties": {"identifier": "acs:1", "endpointType": "VoIP", **properties}}
+    who = {"identifier": f"acs:{properties['participantId']}", "endpointType": "VoIP"}
+    return envelope | {"properties": who | properties}
 
 
 async def test_figures_of_a_whole_call_lead_to_where_they_were_told(inspector):

@@ -10,10 +10,14 @@ Rule                  Pattern                                                   
 ===================== ============================================================================ ===============================
 device                Camera, microphone, screen or CPU of a sender                                SENDER
                       Speaker or overloaded decoder of a receiver                                  RECEIVER
-no_network            The participant's own client says that it had none                           the participant's network
-own_path              Own path bad, through a server                                               the participant's network
+all_lost              Most participants lost the network at once, not between clients             SERVER
+all_paths             Own paths of most participants bad in the same way at once, with a server    SERVER
+no_network            The participant's client says that there was none at all, or lost it while   the participant's network
+                      someone else was there
+own_path              Through a server, own path said to be bad, or measured as bad while someone  the participant's network
+                      else's was good
 own_path_compared     Own path bad, no server known of, its stream bad for most receivers          SENDER_NETWORK
-lost_connection       The connection was lost while there was no network                           the participant's network
+lost_connection       The connection was lost while there was no network                           that of the loss of network
 all_failed            Most participants could not connect, or lost the connection, at once         SERVER
 failed_to_publish     An attempt to publish failed while camera or microphone did                  SENDER
 sent_for_a_cause      What is sent is bad, and a finding of the sender explains it                 that of the cause
@@ -50,12 +54,14 @@ from callscope.analysis.consequences import (
     CONSEQUENCES,
     DEVICES,
     LOST,
+    MEASURED_PATH,
     MICROPHONE,
     OF_RECEIVER,
     OF_SENDER,
     OWN_PATH,
 )
-from callscope.analysis.evidence import Coverage, Evidence, is_own_path, is_received, span_of
+from callscope.analysis.coverage import Coverage
+from callscope.analysis.evidence import Evidence, is_own_path, is_received, span_of
 from callscope.analysis.findings import Finding
 from callscope.vocabulary import Attribution, Direction, IssueKind, MediaMode
 
@@ -63,7 +69,11 @@ SENDER, RECEIVER, SERVER = Attribution.SENDER, Attribution.RECEIVER, Attribution
 SENDER_NETWORK, RECEIVER_NETWORK = Attribution.SENDER_NETWORK, Attribution.RECEIVER_NETWORK
 
 FAILING_DEVICES = (CAMERA | MICROPHONE) - {IssueKind.SPEAKING_WHILE_MUTED, IssueKind.SILENT_MICROPHONE}
+BAD_WAY = OWN_PATH | LOST | {IssueKind.NO_NETWORK}
 COMPARED = BAD_NETWORK | CONSEQUENCES - {IssueKind.DECODER_STUCK}
+
+NO_NETWORK_AT_ALL = "noNetwork"
+"""The diagnostic by which a client says that it has no network itself, whoever else is well."""
 
 Rule = Callable[[Evidence, Finding], Attribution | None]
 
@@ -83,7 +93,13 @@ def attribute(findings: Sequence[Finding], coverage: Coverage) -> None:
         for finding, attribution in decided:
             if attribution is not None:
                 finding.attribution = attribution
+            # What is the fault of nobody known explains as well as anything, and of what it explains nobody knows either.
+            if attribution is not None or (stage is STAGES[0] and _is_of_network(finding)):
                 evidence.learn(finding)
+
+
+def _is_of_network(finding: Finding) -> bool:
+    return finding.kind is IssueKind.NO_NETWORK or is_own_path(finding)
 
 
 def _first(stage: Iterable[Rule], evidence: Evidence, finding: Finding) -> Attribution | None:
@@ -94,13 +110,32 @@ def device(_: Evidence, finding: Finding) -> Attribution | None:
     return DEVICES.get(finding.kind)
 
 
+def all_lost(evidence: Evidence, finding: Finding) -> Attribution | None:
+    is_lost = finding.kind is IssueKind.NO_NETWORK and finding.rule.name != NO_NETWORK_AT_ALL
+    is_relayed = evidence.coverage.media_mode is MediaMode.RELAYED
+    return SERVER if is_lost and not is_relayed and _have_most_failed(evidence, finding) else None
+
+
+def all_paths(evidence: Evidence, finding: Finding) -> Attribution | None:
+    is_routed = evidence.coverage.media_mode is MediaMode.ROUTED
+    spans = evidence.most_paths.get(finding.kind) if is_routed and is_own_path(finding) else None
+    return SERVER if spans is not None and spans.cover(*span_of(finding)) else None
+
+
 def no_network(evidence: Evidence, finding: Finding) -> Attribution | None:
-    return _own_network(evidence, finding) if finding.kind is IssueKind.NO_NETWORK else None
+    if finding.kind is not IssueKind.NO_NETWORK:
+        return None
+    is_own = finding.rule.name == NO_NETWORK_AT_ALL or _is_anyone_well(evidence, finding)
+    return _own_network(evidence, finding) if is_own else None
 
 
 def own_path(evidence: Evidence, finding: Finding) -> Attribution | None:
     is_routed = evidence.coverage.media_mode is MediaMode.ROUTED
-    return _own_network(evidence, finding) if is_routed and is_own_path(finding) else None
+    if not is_routed or not is_own_path(finding):
+        return None
+    # What the client itself says of its way needs no comparing.
+    is_own = finding.kind not in MEASURED_PATH or _is_anyone_well(evidence, finding)
+    return _own_network(evidence, finding) if is_own else None
 
 
 def own_path_compared(evidence: Evidence, finding: Finding) -> Attribution | None:
@@ -111,13 +146,12 @@ def own_path_compared(evidence: Evidence, finding: Finding) -> Attribution | Non
 
 
 def lost_connection(evidence: Evidence, finding: Finding) -> Attribution | None:
-    is_lost = finding.kind in LOST and evidence.meets([IssueKind.NO_NETWORK], finding.participant_key, span_of(finding))
-    return _own_network(evidence, finding) if is_lost else None
+    return evidence.fault(IssueKind.NO_NETWORK, finding.participant_key, span_of(finding)) if finding.kind in LOST else None
 
 
 def all_failed(evidence: Evidence, finding: Finding) -> Attribution | None:
-    spans = evidence.most_failed.get(finding.kind) if finding.rule is not SPARE else None
-    return SERVER if spans is not None and spans.cover(*span_of(finding)) else None
+    is_told = finding.kind is not IssueKind.NO_NETWORK and finding.rule is not SPARE
+    return SERVER if is_told and _have_most_failed(evidence, finding) else None
 
 
 def failed_to_publish(evidence: Evidence, finding: Finding) -> Attribution | None:
@@ -132,7 +166,7 @@ def sent_for_a_cause(evidence: Evidence, finding: Finding) -> Attribution | None
 
 def not_sent(evidence: Evidence, finding: Finding) -> Attribution | None:
     is_sent = finding.kind in {IssueKind.NO_MEDIA_SENT, IssueKind.LOW_FRAME_RATE} and finding.direction is Direction.PUBLISH
-    return SENDER if is_sent and not evidence.meets(OWN_PATH | LOST, finding.participant_key, span_of(finding)) else None
+    return SENDER if is_sent and not evidence.meets(BAD_WAY, finding.participant_key, span_of(finding)) else None
 
 
 def received_for_a_cause(evidence: Evidence, finding: Finding) -> Attribution | None:
@@ -183,12 +217,21 @@ def _is_compared(evidence: Evidence, finding: Finding) -> bool:
     return is_network and not is_relayed and evidence.is_all_bad(finding.participant_key, span_of(finding))
 
 
+def _have_most_failed(evidence: Evidence, finding: Finding) -> bool:
+    return finding.kind in evidence.most_failed and evidence.most_failed[finding.kind].cover(*span_of(finding))
+
+
+def _is_anyone_well(evidence: Evidence, finding: Finding) -> bool:
+    """Whether anyone else was well in what a finding is about, so that it was not the server."""
+    return finding.kind in evidence.others_well and evidence.others_well[finding.kind].cover(*span_of(finding))
+
+
 def _own_network(evidence: Evidence, finding: Finding) -> Attribution:
     return SENDER_NETWORK if finding.participant_key in evidence.senders else RECEIVER_NETWORK
 
 
 STAGES: tuple[tuple[Rule, ...], ...] = (
-    (device, no_network, own_path, own_path_compared),
+    (device, all_lost, all_paths, no_network, own_path, own_path_compared),
     (lost_connection, all_failed, failed_to_publish, sent_for_a_cause),
     (not_sent,),
     (received_for_a_cause,),

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 from typing import Any, NamedTuple
 
+from callscope.analysis.coverage import Seen
 from callscope.analysis.detectors import unexplained
 from callscope.analysis.diagnostics import EventRow
-from callscope.analysis.evidence import Seen
 from callscope.analysis.findings import Finding
 from callscope.analysis.presence import Presence
 from callscope.analysis.rows import Catalog
@@ -71,9 +71,10 @@ CAMERA, SCREEN = Of(VIDEO, screen=False), Of(PICTURE, screen=True)
 CAMERA_SEEN, SCREEN_SEEN = CAMERA._replace(directions=RECEIVED), SCREEN._replace(directions=RECEIVED)
 BUFFER, HEALED = ("jitterBufferSizeAvg", "jitterBufferSizeMax"), ("healedDataRatioAvg", "healedDataRatioMax")
 RATE, HEIGHT, FROZEN = "videoFrameRateAvg", "recvResolutionHeight", "recvFreezeDurationPerMinuteInMs"
+TRIP, PATH = ("roundTripTimeAvg",), ("packetLossRateAvg", "jitterAvg")
 MINUTE = 1 / 60_000
 FIGURES = (
-    _poor(Kind.HIGH_LATENCY, Metric.ROUND_TRIP_TIME, ("round_trip", ERROR, 500), ANY, "roundTripTimeAvg"),
+    _poor(Kind.HIGH_LATENCY, Metric.ROUND_TRIP_TIME, ("round_trip", ERROR, 500), ANY, *TRIP),
     _poor(Kind.HIGH_JITTER, Metric.JITTER, ("jitter", WARNING, 30), ANY, "jitterAvg"),
     _poor(Kind.HIGH_PACKET_LOSS, Metric.PACKET_LOSS, ("packet_loss", ERROR, 10), ANY, "packetLossRateAvg", scale=100),
     _poor(Kind.JITTER_BUFFER_HIGH, Metric.JITTER_BUFFER_DELAY, ("jitter_buffer", WARNING, 200), WATCHING, *BUFFER),
@@ -144,11 +145,19 @@ def _summary(event: EventRow, media: Media, presence: Presence) -> Summary:
 
 def subjects(told: Iterable[Summary]) -> dict[SubjectKey, Seen]:
     """Of what there were figures, as evidence for comparing."""
-    return {
-        (one.participant_key, one.connection_key, one.event.stream_key, None, one.media, one.direction): Seen(one.start, one.end)
-        for one in told
-        if one.participant_key is not None
-    }
+    found: dict[SubjectKey, Seen] = {}
+    for one in told:
+        if one.participant_key is not None:
+            way = (one.participant_key, one.connection_key)
+            is_path = _tells(one, PATH)
+            found[*way, one.event.stream_key, None, one.media, one.direction] = Seen(one.start, one.end, is_path)
+            if _tells(one, TRIP):
+                found[*way, None, None, Media.CONNECTION, Direction.BOTH] = Seen(one.start, one.end)
+    return found
+
+
+def _tells(one: Summary, columns: Iterable[str]) -> bool:
+    return any(number(first(one.event.payload, column)) is not None for column in columns)
 
 
 def summary_findings(told: Iterable[Summary], catalog: Catalog, rules: Iterable[Rule] = RULES) -> Iterator[Finding]:

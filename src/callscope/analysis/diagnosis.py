@@ -15,10 +15,10 @@ from callscope.analysis.attempts import attempt_findings
 from callscope.analysis.attribution import attribute
 from callscope.analysis.call_figures import summaries, summary_findings
 from callscope.analysis.connectivity import connectivity_findings
+from callscope.analysis.coverage import coverage_of
 from callscope.analysis.detectors import detect
 from callscope.analysis.device_failures import device_findings
 from callscope.analysis.diagnostics import EventRow, diagnostic_findings
-from callscope.analysis.evidence import coverage_of
 from callscope.analysis.findings import Finding
 from callscope.analysis.joining import merged
 from callscope.analysis.losses import packet_loss

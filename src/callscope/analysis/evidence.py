@@ -1,65 +1,26 @@
 """What rules of attribution ask of a call: who had data and who was badly off, when, compared by sweeps over time."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
-from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from callscope.analysis.attempts import SPARE
 from callscope.analysis.consequences import ATTEMPTS, BAD_NETWORK, CAUSES, MEASURED_PATH, OF_MEDIA, OF_SENDER, OWN_PATH
+from callscope.analysis.coverage import Coverage
 from callscope.analysis.findings import Finding
-from callscope.analysis.rows import Catalog
 from callscope.analysis.spans import Pair, Spans, united, where
-from callscope.analysis.tracks import SubjectKey, series_by_subject
-from callscope.vocabulary import Attribution, Direction, IssueKind, Media, MediaMode, Metric
+from callscope.vocabulary import Attribution, Direction, IssueKind, Media
 
 MOST = 0.6
 LEAST = 3
 MOMENT = 5_000.0
 """Milliseconds: what is shorter is taken to last for so long, so that it can be compared."""
-PATH_METRICS = frozenset({Metric.PACKET_LOSS, Metric.JITTER, Metric.LATENCY, Metric.ROUND_TRIP_TIME})
 
 Inbound = tuple[str, int | str | None]
 """What a participant receives of one stream, sound and picture together; without a stream, each media by itself."""
 Who = TypeVar("Who")
 Cause = tuple[Attribution, IssueKind, int | None, Media | None]
-
-
-class Seen(NamedTuple):
-    """From when to when a subject had samples, ms since the Unix epoch; ``is_path`` where they tell of loss or delay."""
-
-    first_at: float
-    last_at: float
-    is_path: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """What there were data of. ``publishers`` are the participants of streams, by stream key."""
-
-    media_mode: MediaMode
-    publishers: Mapping[int, int]
-    subjects: Mapping[SubjectKey, Seen]
-
-
-def coverage_of(
-    catalog: Catalog, lasted: Mapping[int, Pair], summed_up: Mapping[SubjectKey, Seen] = MappingProxyType({})
-) -> Coverage:
-    """The coverage of a call; ``lasted`` tells the times of the first and the last sample of each series, by its key, in ms.
-
-    ``summed_up`` is of what there are figures of the whole call; samples are the better word.
-    """
-    subjects = dict(summed_up)
-    for key, series in series_by_subject(catalog).items():
-        measured = [row for row in series if row.series_key in lasted]
-        if measured:
-            first = min(lasted[row.series_key][0] for row in measured)
-            last = max(lasted[row.series_key][1] for row in measured)
-            subjects[key] = Seen(first, last, any(row.metric in PATH_METRICS for row in measured))
-    publishers = {key: stream.participant_key for key, stream in catalog.streams.items()}
-    return Coverage(MediaMode[catalog.call.get("mediaMode", MediaMode.UNKNOWN)], publishers, subjects)
 
 
 def span_of(finding: Finding) -> Pair:
@@ -96,6 +57,7 @@ class Evidence:
             self.streams_of[publisher].append(published)
         present: dict[int, list[Pair]] = defaultdict(list)
         sent: dict[int, list[Pair]] = defaultdict(list)
+        trips: dict[int, list[Pair]] = defaultdict(list)
         received: dict[tuple[int, Inbound], list[Pair]] = defaultdict(list)
         self.senders = set(self.streams_of)
         for (participant, _, stream, subscriber, media, direction), seen in coverage.subjects.items():
@@ -106,14 +68,17 @@ class Evidence:
             elif direction == Direction.PUBLISH and media != Media.CONNECTION:
                 self.senders.add(participant)
                 sent[participant] += [span] if seen.is_path else []
+            elif direction == Direction.BOTH and seen.is_path:
+                trips[participant].append(span)
         self._present = {participant: Spans(spans) for participant, spans in present.items()}
         self._sent_paths = {participant: Spans(spans) for participant, spans in sent.items()}
+        self._round_trips = {participant: Spans(spans) for participant, spans in trips.items()}
         self._data = _by_participant(received)
 
     # A participant's own findings.
 
     def learn(self, finding: Finding) -> None:
-        """Of a finding whose fault is known: what it explains."""
+        """What a finding explains, and whose fault that is therefore."""
         if finding.kind in CAUSES and (not is_received(finding) or finding.kind is IssueKind.DECODER_OVERLOAD):
             cause = (finding.attribution, finding.kind, finding.stream_key, finding.media)
             self._causes[finding.participant_key][cause].append(span_of(finding))
@@ -126,11 +91,19 @@ class Evidence:
         for cause in self._causes.get(participant, ()):
             attribution, kind, stream, media = cause
             if kind in kinds and finding.kind in CAUSES[kind] and _is_same(kind, stream, media, finding):
-                if (participant, cause) not in self._known:
-                    self._known[participant, cause] = Spans(self._causes[participant][cause])
-                lasted = self._known[participant, cause].within(start, end)
+                lasted = self._lasted(participant, cause).within(start, end)
                 found += [(lasted, attribution)] if lasted >= 0.5 * (end - start) else []
-        return max(found, default=(0.0, None))[1]
+        return _known(max(found, default=(0.0, None))[1])
+
+    def _lasted(self, participant: int | None, cause: Cause) -> Spans:
+        if (participant, cause) not in self._known:
+            self._known[participant, cause] = Spans(self._causes[participant][cause])
+        return self._known[participant, cause]
+
+    def fault(self, kind: IssueKind, participant: int | None, span: Pair) -> Attribution | None:
+        """That of a participant's own finding of a kind that met a span, where it is known."""
+        causes = [cause for cause in self._causes.get(participant, ()) if cause[1] is kind]
+        return _known(max((cause[0] for cause in causes if self._lasted(participant, cause).within(*span) > 0), default=None))
 
     def meets(self, kinds: Iterable[IssueKind], participant: int | None, span: Pair) -> bool:
         """Whether a participant had a finding of these kinds, of what it sends or of itself, at any of that time."""
@@ -147,13 +120,36 @@ class Evidence:
 
     @cached_property
     def most_failed(self) -> Mapping[IssueKind, Spans]:
-        """Where attempts of most participants failed, or the connections of most were lost."""
+        """Where attempts of most participants failed, or the connections or networks of most were lost."""
+        found = self._by_kind(ATTEMPTS, lambda finding: finding.rule is not SPARE)
+        return {kind: where(_are_most, bad.values(), _with(self._present, bad)) for kind, bad in found.items()}
+
+    @cached_property
+    def most_paths(self) -> Mapping[IssueKind, Spans]:
+        """Where losses, jitter or delays were on the own paths of most participants."""
+        return {kind: where(_are_most, bad.values(), _with(self._present, bad)) for kind, bad in self._bad_paths.items()}
+
+    @cached_property
+    def others_well(self) -> Mapping[IssueKind, Spans]:
+        """Where someone had an own path that was measured and not bad in a way in which another's was, or was there while another
+        had no network."""
+        measured = dict.fromkeys(MEASURED_PATH, self._sent_paths) | {IssueKind.HIGH_LATENCY: self._round_trips}
+        lost = self._by_kind({IssueKind.NO_NETWORK}, lambda _: True)
+        found = [(kind, bad, measured[kind]) for kind, bad in self._bad_paths.items()]
+        found += [(kind, bad, self._present) for kind, bad in lost.items()]
+        return {kind: where(_are_not_all, bad.values(), _with(data, bad)) for kind, bad, data in found}
+
+    @cached_property
+    def _bad_paths(self) -> Mapping[IssueKind, Mapping[int, Spans]]:
+        return self._by_kind(MEASURED_PATH, is_own_path)
+
+    def _by_kind(self, kinds: Collection[IssueKind], holds: Callable[[Finding], bool]) -> Mapping[IssueKind, Mapping[int, Spans]]:
+        """When each participant had findings of each of these kinds for which it holds."""
         pairs: dict[IssueKind, dict[int, list[Pair]]] = defaultdict(lambda: defaultdict(list))
         for finding in self.findings:
-            if finding.kind in ATTEMPTS and finding.rule is not SPARE and finding.participant_key is not None:
+            if finding.kind in kinds and finding.participant_key is not None and holds(finding):
                 pairs[finding.kind][finding.participant_key].append(span_of(finding))
-        bad = {kind: {who: Spans(spans) for who, spans in several.items()} for kind, several in pairs.items()}
-        return {kind: where(_are_most, who.values(), _with(self._present, who)) for kind, who in bad.items()}
+        return {kind: {who: Spans(spans) for who, spans in several.items()} for kind, several in pairs.items()}
 
     def is_sent_well(self, finding: Finding) -> bool:
         """Whether the way of all that its participant received, from each publisher, was measured, and not bad in such a way."""
@@ -271,6 +267,10 @@ class Evidence:
     def received(self, participant: int | None, span: Pair) -> list[Inbound]:
         """What a participant received for at least half of that time."""
         return [inbound for inbound, spans in _streams(self._data, participant).items() if spans.cover(*span)]
+
+
+def _known(attribution: Attribution | None) -> Attribution | None:
+    return None if attribution is Attribution.UNKNOWN else attribution
 
 
 def _by_participant(pairs: Mapping[tuple[int, Inbound], list[Pair]]) -> dict[int, dict[Inbound, Spans]]:
