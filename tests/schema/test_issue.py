@@ -113,6 +113,27 @@ async def test_the_evidence_is_what_happened_to_what_the_issue_concerns_around_i
     assert (issue["meeting"], issue["call"]) == ({"number": 1}, {"callId": "call"})
 
 
+async def test_the_evidence_of_a_stream_is_also_what_befell_the_connection_and_the_participant(inspector):
+    def event(name: str, **subject) -> EventRecord:
+        return EventRecord(call_id="call", at=at(23), category=EventCategory.NETWORK, name=name, **subject)
+
+    told = [
+        event("stream", stream_id="s2", connection_id="c3"),
+        event("connection", connection_id="c3"),
+        event("participant", participant_id="bob"),
+        event("other stream", stream_id="s1", connection_id="c3"),
+        event("other connection", connection_id="c4", participant_id="bob"),
+        event("other participant", participant_id="ann"),
+    ]
+    await inspector.tell([*TELEMETRY, *told])
+    query = "{ issues(filter: {kinds: [PUBLISH_FAILED, CONNECT_FAILED]}) { nodes { kind events { nodes { name } } } } }"
+    found = {
+        issue["kind"]: {each["name"] for each in issue["events"]["nodes"]}
+        for issue in (await inspector.query(query))["issues"]["nodes"][:2]
+    }
+    assert found == {"PUBLISH_FAILED": {"stream", "connection", "participant"}, "CONNECT_FAILED": {"participant"}}
+
+
 async def test_the_summary_counts_by_kind_worst_first(told):
     query = """{ call(callId: "call") { statistics { issueCount errorCount } issues { totalCount }
         issueSummary { kind severity count participantCount recoveredCount totalSeconds }
@@ -189,7 +210,8 @@ async def test_figures_of_a_whole_call_lead_to_where_they_were_told(inspector):
     assert (loss["startedAt"], loss["endedAt"]) == ("2026-05-04T10:00:00+00:00", "2026-05-04T10:01:00+00:00")
     assert loss["connection"] == {"connectionId": "ann"}
     assert loss["description"].endswith("were lost. Over the whole call it was 20 %, and 10 % is the threshold.")
-    (event,) = loss["events"]["nodes"]
+    *around, event = loss["events"]["nodes"]
+    assert {each["name"] for each in around} == {"CallSummary"}
     assert (event["name"], event["at"], event["payload"]["packetLossRateAvg"]) == (
         "CallDiagnostics",
         "2026-05-04T11:30:00+00:00",

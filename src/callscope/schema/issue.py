@@ -14,11 +14,21 @@ from callscope.schema.references import CallRef, ConnectionRef, MeetingRef, Part
 from callscope.sources.acs_diagnostics import EVENT
 from callscope.vocabulary import Attribution, IssueKind, Metric, Severity
 
-# What happened around an issue to what it concerns: its stream, else its connection, else its participant.
+# What was measured of what an issue concerns: its stream, else its connection, else its participant.
 _CONCERNED = (
     "{row}.call_key = {parent}.call_key and case"
     " when {parent}.stream_key is not null then {row}.stream_key = {parent}.stream_key"
     " when {parent}.connection_key is not null then {row}.connection_key = {parent}.connection_key"
+    " else {row}.participant_key = {parent}.participant_key end"
+)
+# What happened to it, and to its connection and its participant as a whole.
+_BEFELL = (
+    "{row}.call_key = {parent}.call_key and case"
+    " when {parent}.stream_key is not null then {row}.stream_key = {parent}.stream_key or {row}.stream_key is null"
+    " and ({row}.connection_key = {parent}.connection_key"
+    " or {row}.connection_key is null and {row}.participant_key = {parent}.participant_key)"
+    " when {parent}.connection_key is not null then {row}.connection_key = {parent}.connection_key"
+    " or {row}.connection_key is null and {row}.stream_key is null and {row}.participant_key = {parent}.participant_key"
     " else {row}.participant_key = {parent}.participant_key end"
 )
 _MARGIN = "interval '30 seconds'"
@@ -88,8 +98,9 @@ class Issue(Node):
     stream: StreamRef | None = one("The stream that it concerns.")
     rule: Rule = embedded("Why it was flagged.")
     events: Page[Event] = events(
-        "What happened to what it concerns, from 30 s before it to 30 s after; of figures of a whole call, until they were told.",
-        where=f"{_CONCERNED} and {{row}}.at between {{parent}}.started_at - {_MARGIN}"
+        "What happened to what it concerns, and to the connection and the participant as a whole, from 30 s before it to 30 s"
+        " after; of figures of a whole call, until they were told.",
+        where=f"{_BEFELL} and {{row}}.at between {{parent}}.started_at - {_MARGIN}"
         f" and greatest({_ENDED} + {_MARGIN}, {_SUMMED_UP})",
     )
     metric_series: Page[MetricSeries] = metric_series(
