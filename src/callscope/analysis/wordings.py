@@ -326,7 +326,7 @@ OF_RULES = {
     SPARE.name: Wording(
         "Another way to connect failed",
         "{Who} was connected, and an attempt to connect in another way as well failed",
-        "Nothing: the call went on over the other connection.",
+        "Nothing: another connection carried the call meanwhile.",
         "it may be a direct path beside the server's, or a library's network test; if none ever succeeds, see what blocks it.",
     ),
 }
