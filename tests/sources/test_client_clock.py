@@ -150,6 +150,44 @@ def test_connections_of_one_page_learn_from_each_other():
     assert page.correction == NAP
 
 
+@pytest.mark.parametrize("change", [-NAP, -3 * YEAR, 3 * YEAR])
+def test_statistics_that_follow_a_clock_that_was_set_are_placed_at_once(change):
+    page = ClientClock()
+    clock = StatisticsClock(page)
+    found = [clock.read(AT + told, AT + logged) for told, logged in every(10, 3)]
+    page.correct(-change)
+    found += [clock.read(AT + told, AT + logged) for told, logged in every(10, 1, start=3, told=change, logged=change)]
+    assert clock.is_new
+    found += [clock.read(AT + told, AT + logged) for told, logged in every(10, 2, start=4, told=change, logged=change)]
+    assert found == [AT + 10_000 * number for number in range(6)]
+    assert (clock.is_new, clock.jumps) == (False, 0)
+    assert "statistics" not in words(page, clock)
+
+
+def test_when_a_result_is_expected_tell_those_before():
+    clock = StatisticsClock(ClientClock())
+    assert clock.expect(AT) is None
+    for told, logged in every(10, 3, logged=5):
+        clock.read(AT + told, AT + logged)
+    assert (clock.expect(AT + 31_000), clock.expect(None)) == (AT + 31_005, None)
+    assert clock.expect(AT - YEAR) == clock.expect(AT + YEAR) == AT + 30_005
+
+
+def test_a_clock_that_was_set_by_days_is_right_since_then():
+    def fixed(correction, says=AT, **state):
+        clock = ClientClock(**state)
+        clock.correct(correction)
+        clock.place(says)
+        clock.fix()
+        return clock.shift
+
+    assert fixed(-YEAR) == YEAR
+    assert fixed(-HOUR) == 0
+    assert fixed(-YEAR, is_compared=True) == 0
+    assert fixed(-YEAR, is_fixed=True) == 0
+    assert fixed(-YEAR, says=YEAR) == 0
+
+
 # Statistics that stand still.
 
 
@@ -216,9 +254,11 @@ def test_what_falls_outside_the_years_of_telemetry_has_no_time():
         ([0.0, 1000.0, 1000.0, 2000.0], [0.0, 1000.0, 1000.0, 2000.0], 0),
         ([HOUR, HOUR + 1000, 0.0, 1000.0], [HOUR, HOUR + 1000, HOUR + 2000, HOUR + 3000], HOUR + 2000),
         ([HOUR, 0.0, 1000.0], [HOUR, HOUR, HOUR + 1000], HOUR),
+        ([0.0, 1000.0, YEAR, YEAR + 1000], [0.0, 1000.0, 2000.0, 3000.0], 2000 - YEAR),
+        ([0.0, DAY, DAY + NAP], [0.0, DAY, DAY + NAP], 0),
     ],
 )
-def test_readings_go_on_where_a_clock_goes_back(times, moved, back):
+def test_readings_go_on_where_a_clock_is_set(times, moved, back):
     assert continuous(times) == (moved, back)
 
 

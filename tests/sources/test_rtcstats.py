@@ -410,7 +410,7 @@ def test_odd_events_are_passed_over():
     records = trace.read()
     assert {connection.connection_id[-4:] for connection in every(records, "connection")} == {"PC_0", "PC_1", "PC_2"}
     names = {event.name for event in every(records, "event")}
-    assert names == {"create", "onconnectionstatechange", "ontrack", "getUserMediaOnSuccess", "setVideoType"}
+    assert names == {"create", "onconnectionstatechange", "ontrack", "getUserMediaOnSuccess", "setVideoType", "dominantSpeaker"}
 
 
 def test_old_clients_write_objects_as_text_and_quote_states_twice():

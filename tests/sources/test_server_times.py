@@ -66,6 +66,12 @@ def test_without_credentials_a_difference_of_days_is_the_servers():
     assert shift(server_times(2 * YEAR, credentials=False))[0] == pytest.approx(-2 * YEAR + 500)
 
 
+def test_a_time_before_webrtc_is_not_the_servers_fault():
+    found, told = shift(server_times(-AT + HOUR, credentials=False))
+    assert found == pytest.approx(AT - HOUR + 500)
+    assert "behind the server's" in told
+
+
 def test_what_cannot_be_told_stands():
     assert shift(ServerTimes()) == (0, "")
     assert shift(server_times(-10 * DAY, info=False)) == (0, "")

@@ -435,6 +435,25 @@ def test_a_clock_that_was_set_back_goes_on():
     assert every(right, "warning") == []
 
 
+@pytest.mark.parametrize("change", [2 * 365 * 86_400_000, -2 * 365 * 86_400_000])
+def test_a_clock_that_was_set_by_years_goes_on(change):
+    def dump(change):
+        polls = [(1000 * n + (change if n > 5 else 0), sent(packetsSent=n * 10)) for n in range(1, 11)]
+        made = Dump().connect().stats(*polls)
+        return (
+            made.log("signalingstatechange", "closed", 8200 + change)
+            .connect(100, key="92-2")
+            .log("close", "", 300 + change, "92-2")
+        )
+
+    right, wrong = dump(0).read(), dump(change).read()
+    assert every(wrong, "samples") == every(right, "samples")
+    (one, other), (first, second) = every(wrong, "connection"), every(right, "connection")
+    assert one == first
+    assert abs(times(other, "closed_at")[0] - times(second, "closed_at")[0]) < 1000
+    assert "was set" in only(wrong, "warning").message
+
+
 def test_readings_that_repeat_are_no_silence():
     polls = [(1000 * number, sent(packetsSent=number * 10)) for number in (1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 11, 12)]
     records = Dump().connect().stats(*polls).read()

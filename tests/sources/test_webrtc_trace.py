@@ -1,6 +1,7 @@
 """Wrong clocks and broken statistics, from the lines of a dump to its records."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import orjson
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traces import BRIDGE, IDENTITY, START, every, only, read, received, sent
 
-from callscope.telemetry import from_milliseconds
+from callscope.sources import Refusal, SourceError
+from callscope.telemetry import LATEST_MS, from_milliseconds
 from callscope.vocabulary import DataWarningKind, Direction, Metric
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
@@ -137,16 +139,83 @@ def test_clients_of_one_conference_with_different_clocks_agree():
     assert (ends[0][0], ends[0][1] - ends[1][1]) == (ends[1][0], from_milliseconds(0) - from_milliseconds(50))
 
 
-def test_nothing_is_told_of_a_time_that_no_telemetry_has():
-    client = call(page=lambda at: at + 20 * YEAR, statistics=lambda at: at + 20 * YEAR)
-    right_ones = client.read()
-    client.add("onmute", "PC_0", None, -40 * YEAR)
-    for at in (1000 - 40 * YEAR, 2000 - 40 * YEAR):
-        client.poll(received(12, packetsReceived=at + 40 * YEAR), at, connection="PC_1")
-    found = client.read()
-    assert every(found, "event", name="onmute") == []
-    assert every(found, "samples") == every(right_ones, "samples")
-    assert every(found, "subscriber")[-1].subscribed_at is None
+@pytest.mark.parametrize("says", [-START + 3 * MINUTE, -START + 40 * DAY, 30 * YEAR - START, 100 * YEAR])
+def test_a_clock_that_is_decades_off_is_set_too(says):
+    """As that of a device without a battery, which begins in 1970 whenever it is switched on."""
+    records = call(page=lambda at: at + says, statistics=lambda at: at + says).read()
+    assert told(records) == told(call(page=lambda at: at + 50, statistics=lambda at: at + 50).read())
+    assert len(messages(records)) == 1
+
+
+def test_a_clock_without_years_of_telemetry_is_a_fault_of_the_file_where_nothing_sets_it():
+    client = call(page=lambda at: at - START + HOUR, statistics=lambda at: at - START + HOUR)
+    lines = [line for line in client.lines if b"connectionInfo" not in line and b"username" not in line]
+    with pytest.raises(SourceError, match="years 2000 to 2099") as caught:
+        read(b"\n".join(lines))
+    assert caught.value.code == "time_invalid"
+
+
+def test_what_falls_out_of_the_years_of_telemetry_is_told_by_number():
+    end = LATEST_MS - START
+    client = Client(page=lambda at: at + end - 3000, statistics=lambda at: at + end - 3000)
+    client.lines = [line for line in client.lines if b"connectionInfo" not in line and b"username" not in line]
+    for number in range(1, 6):
+        client.poll(counters(number), number * 1000)
+    rows = client.add("onmute", "PC_0", None, 9000).read()
+    (refusal,) = [row for row in rows if isinstance(row, Refusal)]
+    kept = [row for row in rows if row is not refusal]
+    values = [sum(len(record.times) for record in every(records, "samples")) for records in (call(count=5).read(), kept)]
+    assert values[0] > values[1] > 0
+    assert (refusal.line, refusal.field, refusal.code) == (0, "timestamp", "time_invalid")
+    assert refusal.reason.startswith(f"{1 + values[0] - values[1]} events and values lie outside of the years 2000 to 2099")
+
+
+# A page's clock that is set in the middle of the call.
+
+
+def set_by(change, since):
+    return lambda at: at + (change if at > since else 0)
+
+
+def wide(records):
+    """From when to when anything was told of, from START."""
+    instants = [value for record in records for value in record.model_dump().values() if isinstance(value, datetime)]
+    found = [round(instant.timestamp() * 1000) - START for instant in instants]
+    return min(found), max(found)
+
+
+@pytest.mark.parametrize("change", [-2 * MINUTE, -3 * HOUR, -3 * YEAR, 3 * YEAR])
+@pytest.mark.parametrize("since", [50, 350, 700, 3500, 8900])
+@pytest.mark.parametrize("is_followed", [True, False])
+def test_all_goes_on_wherever_the_clock_is_set(change, since, is_followed):
+    """Whatever was logged just behind, before any statistics tell of it, and however few statistics there are."""
+    records = call(page=set_by(change, since), statistics=set_by(change, since) if is_followed else right).read()
+    whole = call().read()
+    assert wide(records) == pytest.approx(wide(whole), abs=4000)
+    names = [(event.name, event.payload and event.payload.get("state")) for event in every(records, "event")]
+    assert names == [(event.name, event.payload and event.payload.get("state")) for event in every(whole, "event")]
+    assert not [value for value in samples(records).values() if value < 0]
+    if 300 < since < 8500:
+        assert any("was set" in message for message in messages(records))
+
+
+def test_a_clock_that_was_set_by_days_is_right_since_then_where_nothing_else_tells():
+    """A device that was switched on with a wrong clock hears of the right time after a while."""
+    client = call(
+        page=lambda at: at - (START - HOUR if at < 3500 else 0), statistics=lambda at: at - (START - HOUR if at < 3500 else 0)
+    )
+    client.lines = [line for line in client.lines if b"connectionInfo" not in line and b"username" not in line]
+    records = client.read()
+    assert wide(records) == pytest.approx(wide(call().read()), abs=2000)
+    assert any("Times before the client's clock was set are moved" in message for message in messages(records))
+
+
+def test_a_line_alone_that_is_far_off_is_as_old_as_the_one_before():
+    client = call()
+    client.lines.insert(9, orjson.dumps(["onmute", "PC_0", None, START + 40 * YEAR]))
+    records = client.read()
+    assert only(records, "event", name="onmute").at == from_milliseconds(START + 4005)
+    assert samples(records) == samples(call().read())
 
 
 # The statistics' clock against the page's.

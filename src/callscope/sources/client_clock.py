@@ -4,12 +4,12 @@ A browser has two clocks. Its *page's* is the computer's: lines are logged by it
 page was loaded, stands still while the computer sleeps, and may be hours off afterwards (w3c/webrtc-pc, issue 3123). So
 
 * statistics are placed by the page's clock: each result is logged as it is read (``StatisticsClock``);
-* a page's clock that is set during the call goes on as before (``ClientClock.correct``);
+* a page's clock that is set during the call goes on as before (``ClientClock.correct``, ``clock_leaps``);
 * and all of it is moved by what the server's clock says (``ClientClock.compare``; of Jitsi's, ``server_times``), by which the
   dumps of several clients of one conference agree with each other, too.
 
 What is within the tolerances below, or cannot be told, stays as the client says it. Chrome's own dumps name no server and no
-second clock: there, only a clock that goes back shows (``continuous``).
+second clock: there, only a clock that goes back or leaps by days shows (``continuous``).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +27,8 @@ BAND, RATE = 1_000.0, 0.01
 """Within the band nothing is moved; beyond, drift is followed by at most one part in a hundred, so that no rate suffers."""
 DAY = 86_400_000.0
 """What nobody sleeps through in a call: a page's clock that leaps as far was set."""
+BEFORE_WEBRTC = 1_293_840_000_000.0
+"""2011-01-01: a clock that says an earlier time than WebRTC's first year is wrong."""
 STALL = 5_000.0
 """From when on repeated statistics are worth a word; two polls in a row may well tell the same."""
 
@@ -41,11 +43,16 @@ class ClientClock:
     """What makes its times go on as before it was last set."""
     is_fixed: bool = False
     """Whether times have been told by it already, so that it can no longer be compared."""
+    is_compared: bool = False
+    """Whether it is known how it compares with the server's."""
     told: list[str] = field(default_factory=list)
     """What was wrong with it, in words."""
+    _says: float = 0
+    """What it said last."""
 
     def place(self, at: float) -> float:
         """The page's time as if its clock had never been set."""
+        self._says = at
         return at + self.correction
 
     def correct(self, amount: float) -> None:
@@ -59,15 +66,25 @@ class ClientClock:
 
     def compare(self, client_at: float, server_at: float) -> None:
         """The same moment by the page's clock and by the server's."""
+        self.is_compared = True
         if abs(server_at - client_at) > TOLERANCE:
             self.move(server_at - client_at)
 
     def move(self, shift: float, *, about: bool = False) -> None:
+        self.is_compared = True
         if not self.is_fixed:
             self.shift = shift
             how, nearly = "ahead of" if shift < 0 else "behind", "about " if about else ""
             off = f"{nearly}{span(shift)} {how} the server's"
             self.told.append(f"The client's clock was {off}; its times are moved by as much ({shift:+.0f} ms).")
+
+    def fix(self) -> None:
+        """From here on times are told by it. With nothing to compare, a clock that was set by days is right since it was set."""
+        is_plausible = BEFORE_WEBRTC <= self._says < LATEST_MS
+        if not self.is_fixed and not self.is_compared and abs(self.correction) > DAY and is_plausible:
+            self.shift = -self.correction
+            self.told.append(f"Times before the client's clock was set are moved by as much ({self.shift:+.0f} ms).")
+        self.is_fixed = True
 
     def aligned(self, at: float) -> float | None:
         """The server's time of what happened then; None if outside of the years that telemetry knows."""
@@ -96,6 +113,10 @@ class StatisticsClock:
     _told_at: float | None = None
     _is_only: bool = False
     """Whether that was the first result."""
+    _with_page: float = 0
+    """Of the lead, what comes of the page's clock having been set, and theirs with it."""
+    _corrected: float = 0
+    """By how much the page's clock had been corrected then."""
     _at: float = 0
     _step: float = 0
     """Between the last two results."""
@@ -120,8 +141,11 @@ class StatisticsClock:
             return None
         if self._suspect is not None and told_at == self._suspect[1]:
             return None
+        set_by, self._corrected = self.page.correction - self._corrected, self.page.correction
         if self._told_at is None or (self._is_only and abs(logged - told_at) <= STEP):
             self._begin(logged - told_at)
+        elif abs(set_by) > STEP and abs(logged - told_at - self.lead - set_by) <= STEP:
+            self._go_along(self.lead + set_by)
         elif (placed := self._compare(told_at, logged, self._told_at)) is None:
             return None
         else:
@@ -132,6 +156,14 @@ class StatisticsClock:
         self._step = 0 if self._is_only else at - self._at
         self._told_at, self._at = told_at, at
         return at
+
+    def expect(self, told_at: float | None) -> float | None:
+        """When a result would have been logged if the page's clock had not been set; None before the first."""
+        if told_at is None or self._told_at is None:
+            return None
+        if 0 <= told_at - self._told_at <= DAY:
+            return told_at + self.lead + self._slack
+        return self._at + self._slack + self._step
 
     def hear(self, at: float, *, is_fresh: bool) -> None:
         """A result came then, by the page's clock, and had or had not anything new."""
@@ -148,6 +180,7 @@ class StatisticsClock:
     def _begin(self, lead: float) -> None:
         """With one result alone, another clock cannot be told from a page that was busy: the next one will tell."""
         lead = lead if abs(lead) > STEP else 0
+        self._with_page = self.page.correction if abs(lead - self.page.correction) <= STEP else 0
         self.is_new = lead != self.lead
         self.lead = lead
 
@@ -165,7 +198,7 @@ class StatisticsClock:
             return self._unset(told_at, logged, before_at, logged - before[0])
         self.lead, self.is_new = logged - told_at - self._slack, True
         self.jumps += 1
-        self.farthest = max(self.farthest, self.lead, key=abs)
+        self.farthest = max(self.farthest, self.lead - self._with_page, key=abs)
         return logged
 
     def _unset(self, told_at: float, logged: float, before_at: float, since: float) -> float:
@@ -174,15 +207,20 @@ class StatisticsClock:
         right = told_at + self.lead + self._slack if went_on else self._at + self._slack + self._step + since
         self.page.correct(right - logged)
         if not went_on:
-            self.lead, self.is_new = right - self._slack - told_at, True
+            self._go_along(right - self._slack - told_at)
         return right
+
+    def _go_along(self, lead: float) -> None:
+        """Both go by the same clock, which was set."""
+        self._with_page += lead - self.lead
+        self.lead, self.is_new = lead, True
 
     def _follow(self, slack: float, elapsed: float) -> None:
         # A page that was busy once logs late once; a clock that drifts stays off.
         steady = min(abs(slack), abs(self._slack)) if slack * self._slack > 0 else 0
         if steady > BAND:
             self.lead += copysign(min(steady - BAND, max(elapsed, 0) * RATE), slack)
-        self.farthest = max(self.farthest, self.lead, key=abs)
+        self.farthest = max(self.farthest, self.lead - self._with_page, key=abs)
 
 
 def _agree(before: tuple[float, float], now: tuple[float, float]) -> bool:
@@ -191,14 +229,22 @@ def _agree(before: tuple[float, float], now: tuple[float, float]) -> bool:
 
 
 def continuous(times: Sequence[float]) -> tuple[list[float], float]:
-    """Times of readings in their order, going on as before where the clock goes back; and how far it went back in all."""
+    """Times of readings in their order, going on as before where the clock is set; and by how much it was set back in all.
+
+    Less than nothing is how much it was set ahead.
+    """
     moved, back, step = list(times[:1]), 0.0, 0.0
     for time in times[1:]:
-        if time + back < moved[-1] - STEP:
+        if is_set(moved[-1], time + back):
             back = moved[-1] + step - time
         step = max(time + back - moved[-1], 0)
         moved.append(time + back)
     return moved, back
+
+
+def is_set(before: float, at: float) -> bool:
+    """Whether a clock that is read in order was set between two readings: back, or ahead by more than anybody sleeps."""
+    return not -STEP <= at - before <= DAY
 
 
 def faults(page: ClientClock, statistics: Iterable[StatisticsClock]) -> Iterator[str]:

@@ -11,10 +11,10 @@ from callscope.sources.webrtc_counters import (
     Rtp,
     added,
     amount,
-    instant,
     named,
     network,
     packets,
+    reported_at,
     ssrc_number,
     text,
 )
@@ -36,7 +36,7 @@ def goog_rtp(key: str, report: Report, at: float) -> Iterator[Rtp]:
         return
     is_sent = key.endswith("_send") or "packetsSent" in report
     direction = "Sent" if is_sent else "Received"
-    read_at = instant(report.get("timestamp")) or at
+    read_at = reported_at(report, at)
     rtp = Rtp(
         ssrc=ssrc,
         kind=kind,

@@ -14,7 +14,7 @@ from callscope.sources import Refusal, SourceError, rtcstats_v3
 from callscope.sources.lines import DumpLines, unpacked_head
 from callscope.sources.rtcstats_dump import Dump, Line
 from callscope.sources.rtcstats_records import Records
-from callscope.sources.webrtc_counters import instant
+from callscope.sources.webrtc_counters import clock_time
 from callscope.telemetry import Telemetry
 
 _FIRST_LINE = re.compile(rb'\[\s*"[^"\\]{1,200}"\s*,\s*(?:null|"[^"\\]{0,200}")\s*[,\]]')
@@ -56,6 +56,7 @@ def _read_jitsi(first: tuple[int, bytes], rest: DumpLines, call_id: str | None) 
             raise
         dump.take(told)
         yield from records.ready()
+    dump.finish()
     yield from records.rest()
     yield from records.truncation(rest.cut)
 
@@ -75,6 +76,6 @@ def _line(line: bytes, number: int) -> Line:
         case [str(name), None | str() as connection, *rest] if 0 < len(name) <= _MAX_EVENT_NAME:
             # Some clients put a running number behind the timestamp, and some lines have no timestamp.
             data, at = [*rest, None, None][:2]
-            return Line(name, connection, data, instant(at), line)
+            return Line(name, connection, data, clock_time(at), line)
     what = "file is not a Jitsi rtcstats dump: its first line" if is_first else "line"
     raise SourceError(f"{what} is not of the form [event, peer connection or null, data, timestamp]", number)

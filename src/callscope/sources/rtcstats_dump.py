@@ -12,13 +12,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from callscope.sources.clock_leaps import Leaps
 from callscope.sources.jitsi import MIXED, Identity, Label, Tracks
 from callscope.sources.server_times import ServerTimes
-from callscope.sources.webrtc_counters import Rtp, Snapshot, instant, ssrc_number, text
+from callscope.sources.webrtc_counters import Rtp, Snapshot, clock_time, instant, ssrc_number, text
 from callscope.sources.webrtc_flows import Flow
 from callscope.sources.webrtc_series import Change
 from callscope.sources.webrtc_trace import Connection, Offer, Trace, unquoted
 
+OUT_OF_ORDER = frozenset({"connectionInfo", "identity"})
+"""Lines whose times may be the server's, or those of another page."""
 HEAD_LINES = 8
 """Lines whose digest names a dump that does not name itself."""
 
@@ -43,6 +46,7 @@ class Dump(Trace):
         self.identity = Identity()
         self.owners: dict[int, str] = {}
         self._server = ServerTimes()
+        self._leaps: Leaps[Line] = Leaps(self.clock)
         self._digest = hashlib.sha256()
         self._digested = 0
 
@@ -55,9 +59,26 @@ class Dump(Trace):
             # The server writes connectionInfo anew when it processes a dump again.
             self._digest.update(line.raw)
             self._digested += 1
+        if line.at is None or line.name in OUT_OF_ORDER:
+            self._take(line)
+            return
+        for ready, at in self._leaps.take(line, line.at, lambda: self._expected(line)):
+            self._take(ready._replace(at=at))
+
+    def finish(self) -> None:
+        """There is no more to come."""
+        for ready, at in self._leaps.rest():
+            self._take(ready._replace(at=at))
+
+    def _expected(self, line: Line) -> float | None:
+        """When a line of statistics was written if the page's clock had not been set."""
+        known = self.connections.get(line.connection or "")
+        return known.clock.expect(clock_time(_object(line.data).get("timestamp"))) if known and line.name == "getstats" else None
+
+    def _take(self, line: Line) -> None:
         logged_at = line.at
         if line.name == "connectionInfo":
-            self._server.connected_at = self._server.connected_at or line.at
+            self._server.connected_at = self._server.connected_at or instant(line.at)
         elif line.at is not None:
             line = line._replace(at=self.clock.place(line.at))
         connection = None if line.connection is None else self.connection(line.connection)
@@ -116,7 +137,7 @@ class Dump(Trace):
             self.owners[ssrc] = owner
 
     def _take_statistics(self, connection: Connection, delta: Mapping[str, Any], logged_at: float | None) -> None:
-        told_at = instant(delta.get("timestamp"))
+        told_at = clock_time(delta.get("timestamp"))
         placed_at = None if logged_at is None else self.clock.place(logged_at) - connection.clock.lead
         connection.reports = _applied(connection.reports, delta, told_at or placed_at)
         self.poll(connection, connection.reports, told_at, logged_at)

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from callscope.sources.rtcstats_v3_names import PROPERTIES, TYPES
-from callscope.sources.webrtc_counters import instant
+from callscope.sources.webrtc_counters import clock_time
 
 State = dict[str, dict[str, Any]]
 
 
 def apply(state: State, delta: Mapping[str, Any]) -> float | None:
     """Bring the reports of one peer connection up to date. Returns the time that they have in common, if told."""
-    at = instant(delta.get("t")) or instant(delta.get("timestamp"))
+    at = told_time(delta)
     for key, fields in delta.items():
         if fields is None:
             state.pop(key, None)
@@ -27,6 +27,11 @@ def apply(state: State, delta: Mapping[str, Any]) -> float | None:
     return at
 
 
+def told_time(delta: Mapping[str, Any]) -> float | None:
+    """The time that the reports of a difference have in common, if told."""
+    return clock_time(delta.get("t")) or clock_time(delta.get("timestamp"))
+
+
 def _changed(old: dict[str, Any], new: dict[str, Any], at: float | None) -> dict[str, Any]:
     """A report with its changes; objects inside merge by key, lists are replaced."""
     report = dict(old) if at is None else {**old, "timestamp": at}
@@ -36,7 +41,7 @@ def _changed(old: dict[str, Any], new: dict[str, Any], at: float | None) -> dict
         if name == "type":
             report[name] = TYPES.get(str(value), value)
         elif name == "timestamp":
-            report[name] = instant(value) or at
+            report[name] = clock_time(value) or at
         else:
             report[name] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
     return report

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from callscope.sources.rtcstats_v3_stats import apply
-from callscope.sources.webrtc_counters import instant, text
+from callscope.sources.clock_leaps import Leaps
+from callscope.sources.rtcstats_v3_stats import apply, told_time
+from callscope.sources.webrtc_counters import clock_time, instant, text
 from callscope.sources.webrtc_page import PageTrace
 from callscope.sources.webrtc_page_records import Client, PageRecords
 from callscope.sources.webrtc_records import short
@@ -15,6 +16,8 @@ from callscope.telemetry import Location
 
 FIRST_WITH_LABELS = 5
 """The version of the client's protocol from which on tracks are written with their labels."""
+UPTIME = 60_000
+"""Milliseconds since the Unix epoch from which on a first row may tell them: clocks without a battery begin there."""
 HEAD_LINES = 8
 """Lines whose digest names a dump."""
 
@@ -41,6 +44,7 @@ class Trace(PageTrace):
         self._server_at = instant(metadata.get("startTime"))
         self._has_labels = _has_labels(metadata.get("clientProtocol"))
         self._at: float | None = None
+        self._leaps: Leaps[Row] = Leaps(self.clock)
         self._digest = hashlib.sha256(orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS))
         self._digested = 0
 
@@ -48,7 +52,23 @@ class Trace(PageTrace):
         if self._digested < HEAD_LINES:
             self._digest.update(line)
             self._digested += 1
-        self._take(row, self._tell(row.delta))
+        at = self._tell(row.delta)
+        if at is None:
+            self._take(row, at)
+            return
+        for ready, logged_at in self._leaps.take(row, at, lambda: self._expected(row)):
+            self._take(ready, logged_at)
+
+    def finish(self) -> None:
+        for ready, logged_at in self._leaps.rest():
+            self._take(ready, logged_at)
+        super().finish()
+
+    def _expected(self, row: Row) -> float | None:
+        """When a row of statistics was written if the page's clock had not been set."""
+        known = self.connections.get(row.connection or "")
+        is_told = known is not None and row.name == "getStats" and isinstance(row.data, dict)
+        return known.clock.expect(told_time(row.data)) if known is not None and is_told else None
 
     def records(self, call_id: str | None) -> PageRecords:
         name = f"rtcstats-{self._digest.hexdigest()[:16]}"
@@ -57,11 +77,10 @@ class Trace(PageTrace):
 
     def _tell(self, delta: float) -> float | None:
         """The time of a row. None as long as none has told an absolute one."""
-        begun = instant(delta)
-        if begun is not None:
-            self._at = begun
+        if instant(delta) is not None or (self._at is None and delta > UPTIME):
+            self._at = clock_time(delta)
         elif self._at is not None:
-            self._at = instant(self._at + delta)
+            self._at = clock_time(self._at + delta)
         return self._at
 
     def _take_page(self, row: Row, at: float | None) -> None:

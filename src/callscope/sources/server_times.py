@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from callscope.sources.client_clock import DAY, TOLERANCE, ClientClock, span
+from callscope.sources.client_clock import BEFORE_WEBRTC, DAY, TOLERANCE, ClientClock, span
 from callscope.telemetry import from_milliseconds
 
 CREDENTIALS = 86_400_000.0
@@ -41,13 +41,16 @@ class ServerTimes:
         # Credentials alone do not tell how long before they were given out, nor for how long they are good.
         by_credentials = 0.0 if self.credentials is None else self.credentials[1] - CREDENTIALS - self.credentials[0]
         if shift is not None and abs(shift) <= TOLERANCE:
+            clock.is_compared = True
             return
         if shift is not None and self._is_clients_fault(shift):
             clock.move(shift)
         elif abs(by_credentials) > LONGEST_CREDENTIALS:
             clock.move(by_credentials, about=True)
         elif shift is not None and shift > DAY and self.connected_at is not None:
-            proof = ", as its TURN credentials confirm" if self.credentials is not None and self._fits(0, CREDENTIALS) else ""
+            is_proved = self.credentials is not None and self._fits(0, CREDENTIALS)
+            clock.is_compared = is_proved
+            proof = ", as its TURN credentials confirm" if is_proved else ""
             clock.told.append(
                 f"The server's record of the client's connecting is dated {from_milliseconds(self.connected_at).isoformat()}, "
                 f"{span(shift)} later than the client's: it was written when the dump was processed again. The client's times "
@@ -57,6 +60,7 @@ class ServerTimes:
     def _is_clients_fault(self, shift: float) -> bool:
         """A server cannot have dated its record before; if it is later, credentials tell, or else how much."""
         could_be_behind = shift <= DAY if self.credentials is None else not self._fits(0, CREDENTIALS)
+        could_be_behind |= self.identified_at is not None and self.identified_at < BEFORE_WEBRTC
         return self._fits(shift, LONGEST_CREDENTIALS) and (shift < 0 or could_be_behind)
 
     def _difference(self) -> float | None:

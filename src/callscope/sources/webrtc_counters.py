@@ -15,6 +15,7 @@ MAX_PACKETS = 2**31
 # Beyond, JSON's numbers are not exact.
 MAX_AMOUNT = 2**53
 MAX_WORD = 200
+DAY = 86_400_000
 FULL_SCALE = 32767
 
 NOTHING: Report = {}
@@ -148,6 +149,17 @@ def instant(value: Any) -> float | None:
     """Milliseconds since the Unix epoch, in the years that telemetry knows."""
     result = number(value)
     return result if result is not None and EARLIEST_MS <= result < LATEST_MS else None
+
+
+def clock_time(value: Any) -> float | None:
+    """Milliseconds since the Unix epoch by a clock that may be wrong by decades; no clock says zero."""
+    return amount(value) or None
+
+
+def reported_at(report: Report, at: float) -> float:
+    """When a report was read: as it says itself, unless it counts from something else than other times do."""
+    told = clock_time(report.get("timestamp"))
+    return told if told is not None and (abs(told - at) <= DAY or instant(told)) else at
 
 
 def ssrc_number(value: Any) -> int | None:

@@ -4,16 +4,16 @@ A page (a tab, or a frame of it) is a participant, and pages of one origin are o
 sides of a call come together when the caller names it.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from callscope.sources import Refusal
-from callscope.sources.client_clock import STALL, STEP
+from callscope.sources.client_clock import STALL, is_set
+from callscope.sources.clock_leaps import has_leapt
 from callscope.sources.lines import unpacked_head
 from callscope.sources.refusal_codes import RefusalCode
-from callscope.sources.webrtc_counters import instant
+from callscope.sources.webrtc_counters import clock_time
 from callscope.sources.webrtc_events import clean
 from callscope.sources.webrtc_internals_clock import Log, Zone, is_local, zone_of
 from callscope.sources.webrtc_internals_file import load
@@ -100,14 +100,14 @@ class _Reading:
         statistics = Statistics.of(told.pop("stats", None))
         if not any(entry["type"] == "create" for entry in log):
             first = [at for entry in log[:1] if (at := self._clock.instant(entry))] + statistics.ticks[:1]
-            created_at = instant(told.get("timestamp")) or min(first, default=None)
+            created_at = clock_time(told.get("timestamp")) or min(first, default=None)
             self._trace.take("create", configuration(told.get("rtcConfiguration")), created_at, key)
         for entry, at in zip(log, self._placed(log, statistics.set_back), strict=True):
             name, data = event(entry["type"], entry.get("value"))
             self._trace.take(name, data, at, key)
         self._trace.clock.correction = 0
         connection.clock.repeated = statistics.stood_still * POLL if statistics.stood_still * POLL >= STALL else 0
-        self._set_back = max(self._set_back, statistics.set_back)
+        self._set_back = max(self._set_back, statistics.set_back, key=abs)
         for at, reports in statistics.results():
             self._trace.hear("getstats", None, at, connection)
             self._trace.measure(connection, reports, at)
@@ -120,13 +120,15 @@ class _Reading:
             yield Refusal(0, path, "series_invalid", "should hold a list of values, and their times")
 
     def _placed(self, log: list[Mapping[str, Any]], set_back: float) -> Iterator[float | None]:
-        """When the entries of a log were made: where they go back as statistics do, they are moved as those are."""
-        clock, last = self._trace.clock, -math.inf
+        """When the entries of a log were made: where its clock was set, they go on, and are moved as statistics are."""
+        clock, last = self._trace.clock, None
         for entry in log:
             at = self._clock.instant(entry)
             if at is not None:
-                if set_back and clock.place(at) < last - STEP:
-                    clock.correction = set_back
+                placed = clock.place(at)
+                if last is not None and (is_set(last, placed) if set_back else has_leapt(last, placed)):
+                    clock.correction = set_back or last - at
+                    self._set_back = max(self._set_back, clock.correction, key=abs)
                 at = last = clock.place(at)
             yield at
 

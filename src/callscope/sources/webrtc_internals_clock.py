@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from callscope.sources.webrtc_counters import instant
+from callscope.sources.webrtc_counters import clock_time
 
 QUARTER = 15 * 60_000
 """Zones are whole quarters of an hour from UTC, milliseconds."""
@@ -33,7 +33,7 @@ class Zone(NamedTuple):
         if stated is not None:
             return stated
         local = local_time(entry.get("time"), is_day_first=self.is_day_first)
-        return None if local is None else instant(local - self.offset)
+        return None if local is None else clock_time(local - self.offset)
 
     def __str__(self) -> str:
         minutes = round(self.offset / 60_000)
@@ -76,10 +76,10 @@ def _fit(log: Log, *, is_day_first: bool) -> tuple[bool, float, Zone] | None:
 
 def stated_instant(entry: Mapping[str, Any]) -> float | None:
     """A time that needs no zone."""
-    told = instant(entry.get("timestamp"))
+    told = clock_time(entry.get("timestamp"))
     time = entry.get("time")
     if told is not None or not isinstance(time, str):
-        return told if told is not None else instant(time)
+        return told if told is not None else clock_time(time)
     try:
         if match := _WITH_ZONE.match(time):
             at = datetime.strptime(" ".join(match.groups()), "%b %d %Y %H:%M:%S %z")
@@ -87,7 +87,7 @@ def stated_instant(entry: Mapping[str, Any]) -> float | None:
             at = datetime.fromisoformat(time)
     except ValueError:
         return None
-    return instant(at.timestamp() * 1000) if at.tzinfo else None
+    return clock_time(at.timestamp() * 1000) if at.tzinfo else None
 
 
 def local_time(text: Any, *, is_day_first: bool) -> float | None:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from callscope.sources.client_clock import STEP, continuous
-from callscope.sources.webrtc_counters import instant
+from callscope.sources.client_clock import STEP, continuous, is_set
+from callscope.sources.webrtc_counters import clock_time
 
 MAX_SERIES = 1000
 """Values that Chrome keeps of a series; of longer calls the beginning is lost."""
@@ -74,7 +74,7 @@ class Statistics:
     is_spread: bool = False
     """Whether times are approximate, because none were written."""
     set_back: float = 0
-    """By how much the clock went back between readings; their times go on as before."""
+    """By how much the clock was set back between readings, less than nothing if ahead; their times go on as before."""
     stood_still: int = 0
     """How many readings in a row repeated the time of the one before, at most."""
     damaged: list[str] = field(default_factory=list)
@@ -122,17 +122,17 @@ class Statistics:
             self.reports.setdefault(report, Report(kind)).properties[word] = series
 
     def _continue(self, timed: list[Report]) -> None:
-        """Let times go on where the clock was set back, as the report with the most readings tells."""
+        """Let times go on where the clock was set, as the report with the most readings tells."""
         longest = max((report.times for report in timed if not report.is_by_rtcp), key=len, default=[])
         self.stood_still = _repetitions(longest)
         times, self.set_back = continuous(longest)
         if self.set_back:
-            cut = _set_back_at(longest)
+            cut = _set_at(longest)
             moves = dict(zip(longest[cut:], times[cut:], strict=True))
             for report in timed:
-                # One that does not go back itself may have ended before the clock did, or begun after.
-                first = _set_back_at(report.times)
-                if first == len(report.times) and not longest[0] - STEP <= report.times[0] <= longest[cut - 1]:
+                # One whose times go on may have ended before the clock was set, or begun after.
+                first = _set_at(report.times)
+                if first == len(report.times) and not longest[0] - STEP <= report.times[0] <= longest[cut - 1] + STEP:
                     first = 0
                 report.times[first:] = [moves.get(time, time + self.set_back) for time in report.times[first:]]
 
@@ -162,7 +162,7 @@ class Statistics:
 
 def _set_times(report: Report) -> bool:
     told = report.properties.pop("timestamp", None)
-    times = [instant(value) for value in told.values] if told else []
+    times = [clock_time(value) for value in told.values] if told else []
     report.times = [time for time in times if time is not None]
     if not report.times or len(report.times) < len(times):
         report.times = []
@@ -171,9 +171,9 @@ def _set_times(report: Report) -> bool:
     return True
 
 
-def _set_back_at(times: list[float]) -> int:
-    """The first reading whose clock had been set back; their number if none."""
-    return next((number for number, (before, time) in enumerate(pairwise(times), 1) if time < before - STEP), len(times))
+def _set_at(times: list[float]) -> int:
+    """The first reading whose clock had been set; their number if none."""
+    return next((number for number, (before, time) in enumerate(pairwise(times), 1) if is_set(before, time)), len(times))
 
 
 def _repetitions(times: list[float]) -> int:
@@ -244,5 +244,5 @@ def _instant(told: Any) -> float | None:
             at = datetime.fromisoformat(told)
         except ValueError:
             return None
-        return instant(at.timestamp() * 1000) if at.tzinfo else None
-    return instant(told)
+        return clock_time(at.timestamp() * 1000) if at.tzinfo else None
+    return clock_time(told)

@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from callscope.sources import Refusal
+from callscope.sources import Refusal, SourceError
+from callscope.sources.refusal_codes import RefusalCode
 from callscope.sources.sample_blocks import Block
 from callscope.sources.webrtc_counters import text
 from callscope.sources.webrtc_events import clean
@@ -34,6 +35,7 @@ MAX_DEVICES = 100
 MAX_NAMED = 5
 """Connections that a warning names."""
 OWN, HEARSAY = 1, 0
+YEARS = "years 2000 to 2099"
 CUT_OFF = "The dump is cut off: what came later is not in it."
 
 
@@ -49,6 +51,10 @@ class Records(ABC):
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._names: dict[Flow, Names] = {}
+        self._is_placed = False
+        """Whether anything has had a time that telemetry knows."""
+        self._lost = 0
+        """Events and values that have none."""
 
     # What each format says itself.
 
@@ -85,8 +91,9 @@ class Records(ABC):
         self._trace.set_clock()
         yield from filter(None, map(self._samples, self._trace.blocks.take_full()))
 
-    def rest(self) -> Iterator[Telemetry]:
+    def rest(self) -> Iterator[Telemetry | Refusal]:
         self._trace.set_clock()
+        self._check_times()
         yield self.call()
         yield self.participant()
         for connection in self._trace.connections.values():
@@ -102,6 +109,18 @@ class Records(ABC):
             yield self.warning(DataWarningKind.CLOCK_REPAIRED, fault)
         yield from filter(None, map(self._event, self._trace.happenings))
         yield from filter(None, map(self._samples, self._trace.blocks.take_all()))
+        if self._lost:
+            told = f"{self._lost} events and values lie outside of the {YEARS}, by their client's clock"
+            yield Refusal(0, "timestamp", RefusalCode.TIME_INVALID, told)
+
+    def _check_times(self) -> None:
+        """Raises SourceError where a clock is so wrong that nothing could be placed, and nothing tells the right time."""
+        clock = self._trace.clock
+        times = [connection.life.first_at for connection in self._trace.connections.values()]
+        times += [happening.at for happening in self._trace.happenings]
+        if any(times) and not self._is_placed and not any(at is not None and clock.aligned(at) for at in times):
+            told = f"all of the dump lies outside of the {YEARS}, by its client's clock, and nothing in it tells the right time"
+            raise SourceError(told, code=RefusalCode.TIME_INVALID)
 
     def truncation(self, cut: Refusal | None = None) -> Iterator[WarningRecord | Refusal]:
         """A recording that goes on to the end should tell the end of each connection that came about; one that is cut cannot."""
@@ -189,6 +208,7 @@ class Records(ABC):
         name, told, page_at, connection, flow, moved = happening
         at = self._trace.clock.instant(page_at)
         if at is None:
+            self._lost += 1
             return None
         payload = told.payload
         if moved or self._trace.clock.shift:
@@ -218,8 +238,10 @@ class Records(ABC):
             if not flow.is_sent:
                 subject["subscriber_id"] = self._subscriber_id(connection, flow)
         points = [(at, value) for time, value in zip(block.times, block.values, strict=True) if (at := clock.aligned(time))]
+        self._lost += len(block.times) - len(points)
         if not points:
             return None
+        self._is_placed = True
         return SamplesRecord(
             call_id=self.call_id,
             metric=block.metric,

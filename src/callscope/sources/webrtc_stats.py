@@ -16,10 +16,10 @@ from callscope.sources.webrtc_counters import (
     Snapshot,
     added,
     amount,
-    instant,
     named,
     network,
     packets,
+    reported_at,
     scaled,
     ssrc_number,
     storable,
@@ -73,7 +73,7 @@ def _rtp(reports: Reports, report: Report, at: float, *, is_sent: bool) -> Itera
         ssrc=ssrc,
         kind=kind,
         is_sent=is_sent,
-        at=instant(report.get("timestamp")) or at,
+        at=reported_at(report, at),
         section=text(report.get("mid")),
         codec=mime.partition("/")[2] or None,
         has_dtx=_is_agreed(agreed, "usedtx"),
@@ -125,7 +125,7 @@ def _sent(reports: Reports, report: Report, judgement: Report, at: float) -> Ite
         rtp.has_source = None if source_id is None else bool(source)
         if judgement:
             rtp.lost = packets(judgement.get("packetsLost"))
-            rtp.judged_at = instant(judgement.get("timestamp")) or rtp.at
+            rtp.judged_at = reported_at(judgement, rtp.at)
             rtp.jitter_ms = scaled(amount(judgement.get("jitter")), 1000)
             # Zero is what Firefox says before it knows.
             rtp.round_trip_ms = scaled(amount(judgement.get("roundTripTime")), 1000) or None

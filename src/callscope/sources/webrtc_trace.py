@@ -155,7 +155,7 @@ class Trace(ABC):
 
     def set_clock(self) -> None:
         """Before anything is told: how the client's clock compares with the server's is as clear as it will be."""
-        self.clock.is_fixed = True
+        self.clock.fix()
 
     @property
     def clock_faults(self) -> Iterator[str]:
