@@ -47,13 +47,13 @@ def data_dir(new_data_dir) -> Path:
 
 @pytest.fixture(scope="session")
 def servers(new_data_dir) -> Iterator[Endpoints]:
-    """PostgreSQL and Redis for the whole run: the embedded ones, or those that two variables name."""
+    """PostgreSQL and Redis for the whole run: the embedded ones, or what two variables name in their place."""
     database_url, redis_url = (os.environ.get(f"CALLSCOPE_TEST_{name}_URL") for name in ("DATABASE", "REDIS"))
     if database_url and redis_url:
         yield Endpoints(database_url, redis_url)
         return
-    with embedded_servers(new_data_dir(), durable=False) as endpoints:
-        yield endpoints
+    with embedded_servers(new_data_dir(), durable=False) as own:
+        yield Endpoints(database_url or own.database_url, redis_url or own.redis_url)
 
 
 @asynccontextmanager
@@ -77,13 +77,23 @@ async def database_url(servers) -> AsyncIterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-async def migrated(servers) -> AsyncIterator[str]:
-    """A migrated database to make others from; nobody stays connected to it."""
+@asynccontextmanager
+async def new_template(servers: Endpoints) -> AsyncIterator[str]:
+    """A migrated database to make others from. Nobody can connect, or TimescaleDB's workers would, and it could not be copied."""
     async with new_database(servers) as url:
         connection = await connect(url)
         await migrate(connection)
         await connection.close()
+        name, admin = urlsplit(url).path[1:], await asyncpg.connect(servers.database_url)
+        await admin.execute(f"alter database {name} allow_connections false")
+        await admin.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1", name)
+        await admin.close()
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def migrated(servers) -> AsyncIterator[str]:
+    async with new_template(servers) as url:
         yield url
 
 

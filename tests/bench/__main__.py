@@ -18,6 +18,7 @@ from tests.bench import (
     bench_settle,
     bench_settlement,
     bench_start,
+    bench_storage,
 )
 
 RUNS = {
@@ -32,6 +33,7 @@ RUNS = {
     "large": bench_large.run,
     "diagnosis": bench_diagnosis.run,
     "cache": bench_cache.run,
+    "storage": bench_storage.run,
 }
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)

@@ -97,23 +97,29 @@ async def test_after_one_failed_others_can_migrate(connection, database_url, giv
     await other.close()
 
 
-async def test_on_timescale_time_tables_become_hypertables_with_the_migration_that_makes_them(connection, given, monkeypatch):
-    made = []
+@pytest.mark.parametrize("timescale", [True, False])
+async def test_marks_are_followed_with_the_migration_that_bears_them(connection, given, monkeypatch, timescale):
+    done = []
 
-    async def yes(_):
-        return True
+    async def has(_):
+        return timescale
 
-    async def make(_, schema, sql):
-        made.append((schema, sorted(await tables(connection)), sql))
+    async def make(_):
+        done.append(("hypertables", sorted(await tables(connection))))
 
-    monkeypatch.setattr(migrations, "install_timescale", yes)
-    monkeypatch.setattr(migrations, "has_timescale", yes)
+    async def enable(_):
+        done.append(("columnstore", sorted(await tables(connection))))
+
+    monkeypatch.setattr(migrations, "install_timescale", has)
+    monkeypatch.setattr(migrations, "has_timescale", has)
     monkeypatch.setattr(migrations, "make_hypertables", make)
-    timed = "create table timed (at timestamptz not null) /* time-partitioned */"
-    given(Migration(1, "plain", "create table plain ()"), Migration(2, "timed", timed))
+    monkeypatch.setattr(migrations, "enable_columnstore", enable)
+    timed = Migration(2, "timed", "create table timed (at timestamptz not null) /* time-partitioned */")
+    given(Migration(1, "plain", "create table plain ()"), timed, Migration(3, "packed", "select /* columnstore */"))
     await migrate(connection)
-    assert made == [("live", ["plain", "timed"], timed)]
-    assert await connection.fetchval("select relkind from pg_class where relname = 'timed'") == b"r"
+    both = ["plain", "timed"]
+    assert done == ([("hypertables", both), ("columnstore", both)] if timescale else [])
+    assert await connection.fetchval("select relkind from pg_class where relname = 'timed'") == (b"r" if timescale else b"p")
 
 
 async def test_the_extension_is_installed_only_into_an_empty_database(connection, given, monkeypatch):

@@ -1,12 +1,17 @@
 """Partitions by week, made before rows need them."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from callscope.simulation import CallPlan, simulate_call
 from callscope.storage import timeseries
-from callscope.storage.migrations import migrations
+from callscope.storage.ledger import Ledger
+from callscope.storage.migrations import migrate, migrations
+from callscope.storage.pool import connect
 from callscope.storage.timeseries import (
     MARK,
     TIME_TABLES,
@@ -17,6 +22,11 @@ from callscope.storage.timeseries import (
     partitioned,
     week_of,
 )
+from callscope.vocabulary import Platform
+from tests.columnstore import OFFERED
+from tests.conftest import new_database, new_template
+from tests.inspector import inspector as running
+from tests.reads import reads
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -43,7 +53,44 @@ class TestWeekOf:
         assert week.weekday() == 0
 
 
+@pytest.fixture(scope="module")
+async def natively(servers):
+    """A database that was migrated where there was no TimescaleDB."""
+
+    async def none(_):
+        return False
+
+    async with AsyncExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("callscope.storage.migrations.install_timescale", none)
+            patch.setattr("callscope.storage.migrations.has_timescale", none)
+            url = await stack.enter_async_context(new_template(servers))
+        yield url
+
+
+@pytest.fixture
+async def native(servers, natively):
+    async with new_database(servers, template=natively) as url, running(url) as found:
+        yield found
+
+
+@pytest.fixture
+async def hyper(inspector):
+    if not await has_timescale(inspector.connection):
+        pytest.skip("this server offers no TimescaleDB")
+    return inspector
+
+
+async def skip_under_apache_licence(inspector):
+    if await has_timescale(inspector.connection) and not await inspector.connection.fetchval(OFFERED):
+        pytest.skip("TimescaleDB makes chunks no earlier than for their first row under the Apache licence")
+
+
 class TestPartitions:
+    @pytest.fixture
+    def inspector(self, native):
+        return native
+
     @pytest.fixture
     def partitions(self, inspector):
         return Partitions(inspector.database_url)
@@ -99,16 +146,6 @@ class TestPartitions:
             await connection.execute("lock table live.event in row exclusive mode")
             assert await partitions.ensure("event", [MONDAY + WEEK])
 
-    async def test_on_timescale_there_are_none(self, inspector, partitions, monkeypatch):
-        async def yes(_):
-            return True
-
-        monkeypatch.setattr(timeseries, "has_timescale", yes)
-        assert await partitions.ensure("event", [MONDAY]) == []
-        monkeypatch.setattr(timeseries.asyncpg, "connect", None)
-        assert await partitions.ensure("event", [MONDAY + WEEK]) == []
-        assert await self.bounds(inspector, "event") == {}
-
     async def test_one_that_cannot_be_made_is_tried_again(self, inspector, partitions):
         connection = inspector.connection
         await connection.execute("alter table live.event rename to gone")
@@ -116,6 +153,87 @@ class TestPartitions:
             await partitions.ensure("event", [MONDAY])
         await connection.execute("alter table live.gone rename to event")
         assert await partitions.ensure("event", [MONDAY]) == ["live.event_p20260302"]
+
+
+class TestChunks:
+    """Of TimescaleDB, made before rows need them as partitions are."""
+
+    @pytest.fixture
+    async def partitions(self, hyper):
+        await skip_under_apache_licence(hyper)
+        return Partitions(hyper.database_url)
+
+    @staticmethod
+    async def bounds(inspector, table="event"):
+        rows = await inspector.connection.fetch(
+            "select range_start, range_end from timescaledb_information.chunks"
+            " where hypertable_schema = 'live' and hypertable_name = $1 order by 1",
+            table,
+        )
+        return [(row["range_start"], row["range_end"]) for row in rows]
+
+    @pytest.mark.parametrize("table", TIME_TABLES)
+    async def test_hold_a_week_each_and_have_no_names(self, hyper, partitions, table):
+        assert await partitions.ensure(table, [MONDAY]) == []
+        assert await self.bounds(hyper, table) == [(MONDAY, MONDAY + WEEK)]
+        assert await Partitions(hyper.database_url).ensure(table, [MONDAY, MONDAY + WEEK]) == []
+        assert await self.bounds(hyper, table) == [(MONDAY, MONDAY + WEEK), (MONDAY + WEEK, MONDAY + 2 * WEEK)]
+
+    async def test_what_is_known_asks_the_database_nothing(self, partitions, monkeypatch):
+        await partitions.ensure("event", [MONDAY])
+        monkeypatch.setattr(timeseries.asyncpg, "connect", None)
+        assert await partitions.ensure("event", [MONDAY]) == []
+
+    async def test_are_as_short_as_an_operator_made_them(self, hyper, partitions):
+        await hyper.connection.execute("select set_chunk_time_interval('live.event', interval '2 days')")
+        await partitions.ensure("event", [MONDAY])
+        starts = [MONDAY + number * timedelta(days=2) for number in range(4)]
+        assert await self.bounds(hyper) == list(zip(starts, [*starts[1:], MONDAY + WEEK], strict=True))
+
+    async def test_stay_out_of_the_way_of_those_that_are_there(self, hyper, partitions):
+        """TimescaleDB's own begin on a Thursday."""
+        insert = "insert into live.metric_sample values (1, 1, 1, $1, 1)"
+        await hyper.connection.execute(insert, MONDAY + timedelta(days=4))
+        (there,) = await self.bounds(hyper, "metric_sample")
+        assert there[0] == MONDAY + timedelta(days=3)
+        assert await partitions.ensure("metric_sample", [MONDAY, MONDAY + WEEK]) == []
+        for day in range(14):
+            await hyper.connection.execute(insert, MONDAY + timedelta(days=day, hours=1))
+        assert await hyper.connection.fetchval("select count(*) from live.metric_sample") == 15
+
+    async def test_are_made_once_by_many_at_the_same_time(self, hyper, partitions):
+        weeks = [MONDAY + number * WEEK for number in range(3)]
+        others = [partitions, partitions, *(Partitions(hyper.database_url) for _ in range(3))]
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(each.ensure("event", weeks[:: (-1) ** index]) for index, each in enumerate(others)))
+        assert await self.bounds(hyper) == [(week, week + WEEK) for week in weeks]
+
+    async def test_wait_for_no_reader_and_no_writer(self, hyper, partitions):
+        connection = hyper.connection
+        await partitions.ensure("event", [MONDAY])
+        async with asyncio.timeout(10), connection.transaction():
+            await connection.execute("select count(*) from live.event")
+            await connection.execute("lock table live.event in row exclusive mode")
+            await partitions.ensure("event", [MONDAY + WEEK])
+        assert len(await self.bounds(hyper)) == 2
+
+
+async def test_the_first_writer_of_a_week_keeps_no_other_one_waiting(inspector):
+    """Whose transaction may be that of a long import."""
+    await skip_under_apache_licence(inspector)
+    other = await connect(inspector.database_url)
+    plan = CallPlan("first", Platform.WEBRTC, MONDAY, 1, 2, interval_seconds=10)
+    try:
+        async with asyncio.timeout(20), other.transaction():
+            ledger = Ledger(other, Partitions(inspector.database_url), inspector.project_id)
+            for record in simulate_call(plan):
+                await ledger.add(record)
+            await ledger.finish()
+            for weeks in (0, 1):
+                await inspector.tell(simulate_call(replace(plan, call_id="second", started_at=MONDAY + weeks * WEEK)))
+            assert await inspector.connection.fetchval("select count(*) from live.call") == 1
+    finally:
+        await other.close()
 
 
 class TestTimescale:
@@ -138,22 +256,42 @@ class TestTimescale:
         assert await has_timescale(inspector.connection) is False
         assert await install_timescale(inspector.connection) is False
 
-    async def test_is_installed_where_it_is_offered(self):
-        class Offering:
-            executed = ()
+    async def test_one_that_comes_later_leaves_tables_as_they_are(self, native):
+        connection, partitions = native.connection, Partitions(native.database_url)
+        await native.tell(simulate_call(CallPlan("before", Platform.WEBRTC, MONDAY, 1, 2, interval_seconds=10)))
+        if not await install_timescale(connection):
+            pytest.skip("this server offers no TimescaleDB")
+        assert await connection.fetchval("select count(*) from pg_extension where extname = 'timescaledb'") == 1
+        assert await has_timescale(connection) is False
+        assert await migrate(connection) == []
+        assert await partitions.ensure("event", [MONDAY + WEEK]) == ["live.event_p20260309"]
+        async with running(native.database_url) as found:
+            before = await reads(found)
+            for weeks in (0, 2):
+                plan = CallPlan(f"after-{weeks}", Platform.WEBRTC, MONDAY + weeks * WEEK, 1, 2, interval_seconds=10)
+                await found.tell(simulate_call(plan))
+            calls = (await found.query("{ calls { nodes { callId } } }"))["calls"]["nodes"]
+            assert sorted(call["callId"] for call in calls) == ["after-0", "after-2", "before"]
+            after = await reads(found)
+            assert {id_: after[id_] for id_ in before if id_.startswith("series_")} == {
+                id_: answer for id_, answer in before.items() if id_.startswith("series_")
+            }
 
-            async def fetchval(self, _):
-                return True
+    async def test_time_tables_are_hypertables_and_saved_ones_are_not(self, hyper):
+        rows = await hyper.connection.fetch("select hypertable_schema, hypertable_name from timescaledb_information.hypertables")
+        assert {tuple(row) for row in rows} == {("live", table) for table in TIME_TABLES}
 
-            async def execute(self, statement, *values):
-                self.executed += ((statement, *values),)
-
-        server = Offering()
-        assert await has_timescale(server) is True
-        assert await install_timescale(server) is True
-        sql = "create table live.event (at timestamptz); create table live.metric_sample (at timestamptz)"
-        await make_hypertables(server, "live", sql)
-        installed, *made = server.executed
-        assert installed == ("create extension if not exists timescaledb",)
-        assert [name for _, name in made] == ["live.event", "live.metric_sample"]
-        assert all("by_range('at', interval '7 days')" in statement for statement, _ in made)
+    async def test_tables_that_hold_rows_become_hypertables_too(self, hyper):
+        """As of a migration that makes and fills one."""
+        connection = hyper.connection
+        await hyper.tell(simulate_call(CallPlan("x", Platform.WEBRTC, MONDAY, 1, 2, interval_seconds=10)))
+        rows = await connection.fetch("select * from live.metric_rollup order by series_key, at")
+        await connection.execute("create table again (like live.metric_rollup including all)")
+        await connection.execute("insert into again select * from live.metric_rollup")
+        await connection.execute("drop table live.metric_rollup")
+        await connection.execute("alter table again set schema live")
+        await connection.execute("alter table live.again rename to metric_rollup")
+        await make_hypertables(connection)
+        chunks = "select count(*) from timescaledb_information.chunks where hypertable_name = 'metric_rollup'"
+        assert await connection.fetchval(chunks) == 1
+        assert await connection.fetch("select * from live.metric_rollup order by series_key, at") == rows != []

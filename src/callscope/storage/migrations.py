@@ -7,7 +7,15 @@ from importlib.resources import files
 import asyncpg
 
 from callscope.storage.code_explanations import refill
-from callscope.storage.timeseries import MARK, has_timescale, install_timescale, make_hypertables, partitioned
+from callscope.storage.timeseries import (
+    COLUMNSTORE,
+    MARK,
+    enable_columnstore,
+    has_timescale,
+    install_timescale,
+    make_hypertables,
+    partitioned,
+)
 
 _LOCK = 0x63616C6C_6D696772
 SAVED_TOO = "/* live and saved */"
@@ -99,7 +107,9 @@ async def _apply(connection: asyncpg.Connection, migration: Migration, *, timesc
         for text in texts(migration, timescale=timescale):
             await connection.execute(text)
         if timescale and MARK in migration.sql:
-            await make_hypertables(connection, "live", migration.sql)
+            await make_hypertables(connection)
+        if timescale and COLUMNSTORE in migration.sql:
+            await enable_columnstore(connection)
         await connection.execute(
             "insert into public.callscope_migration (number, name) values ($1, $2)", migration.number, migration.name
         )

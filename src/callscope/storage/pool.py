@@ -7,8 +7,14 @@ from typing import TypeVar
 
 import asyncpg
 
-# RFC 3339 comes out of to_json only in UTC; JIT costs more than it gives for statements of milliseconds.
-SESSION = {"timezone": "UTC", "jit": "off", "application_name": "callscope"}
+# RFC 3339 comes out of to_json only in UTC; JIT costs more than it gives for statements of milliseconds. TimescaleDB refuses late
+# samples that make it unpack more than so many others, where 0 is no limit; without it the setting means nothing.
+SESSION = {
+    "timezone": "UTC",
+    "jit": "off",
+    "application_name": "callscope",
+    "timescaledb.max_tuples_decompressed_per_dml_transaction": "0",
+}
 STATEMENT_TIMEOUT_MS = 30_000
 ACQUIRE_SECONDS = 2.0
 
