@@ -373,6 +373,23 @@ def test_reports_absent_from_a_difference_are_gone():
     assert ended == {"aaaaaaaa/PC_0/aaaaaaaa/PC_0/audio-11": (7000,), "aaaaaaaa/PC_0/aaaaaaaa/PC_0/audio-13": (1000,)}
 
 
+def test_reports_without_times_of_their_own_are_as_old_as_what_tells_them():
+    trace = Trace().add("identity", None, IDENTITY).connect()
+    for number in range(1, 5):
+        told = {"timestamp": START + 1000 * number, "OT": {"packetsSent": 10 * number}}
+        told["OT"] |= {"type": "outbound-rtp", "kind": "audio", "ssrc": 5} if number == 1 else {}
+        trace.add("getstats", "PC_0", told, 1000 * number)
+    records = trace.read()
+    assert samples(records, Metric.PACKETS_PER_SECOND) == [10, 10, 10]
+    assert every(records, "warning", kind=DataWarningKind.CLOCK_REPAIRED) == []
+
+
+def test_what_comes_before_any_time_is_told_to_have_none():
+    trace = Trace().add("onmute", None, None, None).add("create", "PC_0", {})
+    (refusal,) = [record for record in trace.read() if isinstance(record, Refusal)]
+    assert (refusal.code, refusal.reason) == ("time_missing", "1 events do not tell when they happened")
+
+
 def test_counters_that_begin_again_are_a_fault_of_the_data():
     trace = Trace().add("identity", None, IDENTITY).connect()
     for at, number in ((1000, 5), (2000, 9), (3000, 1), (4000, 4)):
@@ -410,7 +427,9 @@ def test_odd_events_are_passed_over():
     records = trace.read()
     assert {connection.connection_id[-4:] for connection in every(records, "connection")} == {"PC_0", "PC_1", "PC_2"}
     names = {event.name for event in every(records, "event")}
-    assert names == {"create", "onconnectionstatechange", "ontrack", "getUserMediaOnSuccess", "setVideoType", "dominantSpeaker"}
+    # Those without a time are as old as what was written before them.
+    untimed = {"e2eRtt", "addTrack", "dominantSpeaker"}
+    assert names == untimed | {"create", "onconnectionstatechange", "ontrack", "getUserMediaOnSuccess", "setVideoType"}
 
 
 def test_old_clients_write_objects_as_text_and_quote_states_twice():

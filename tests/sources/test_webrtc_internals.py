@@ -574,7 +574,9 @@ def test_damaged_parts_are_refused_and_the_others_are_kept():
 def test_parts_may_be_missing():
     assert read(b'{"PeerConnections":null,"getUserMedia":null}') == []
     assert [record.type for record in read(b'{"PeerConnections":{"1":{}}}')] == ["call", "participant", "connection"]
-    assert [record.type for record in read(b'{"getUserMedia":[{}]}')] == ["call", "participant"]
+    *kept, refusal = read(b'{"getUserMedia":[{}]}')
+    assert [record.type for record in kept] == ["call", "participant"]
+    assert (refusal.code, refusal.reason) == ("time_missing", "1 events do not tell when they happened")
 
 
 # Privacy.

@@ -47,6 +47,7 @@ class Dump(Trace):
         self.owners: dict[int, str] = {}
         self._server = ServerTimes()
         self._leaps: Leaps[Line] = Leaps(self.clock)
+        self._written_at: float | None = None
         self._digest = hashlib.sha256()
         self._digested = 0
 
@@ -59,9 +60,13 @@ class Dump(Trace):
             # The server writes connectionInfo anew when it processes a dump again.
             self._digest.update(line.raw)
             self._digested += 1
+        if line.at is None and line.name != "getstats":
+            # Some lines have no time: they were written between the two beside them.
+            line = line._replace(at=self._written_at)
         if line.at is None or line.name in OUT_OF_ORDER:
             self._take(line)
             return
+        self._written_at = line.at
         for ready, at in self._leaps.take(line, line.at, lambda: self._expected(line)):
             self._take(ready._replace(at=at))
 

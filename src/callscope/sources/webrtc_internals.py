@@ -101,7 +101,8 @@ class _Reading:
         if not any(entry["type"] == "create" for entry in log):
             first = [at for entry in log[:1] if (at := self._clock.instant(entry))] + statistics.ticks[:1]
             created_at = clock_time(told.get("timestamp")) or min(first, default=None)
-            self._trace.take("create", configuration(told.get("rtcConfiguration")), created_at, key)
+            if created_at is not None:
+                self._trace.take("create", configuration(told.get("rtcConfiguration")), created_at, key)
         for entry, at in zip(log, self._placed(log, statistics.set_back), strict=True):
             name, data = event(entry["type"], entry.get("value"))
             self._trace.take(name, data, at, key)

@@ -109,6 +109,8 @@ class Records(ABC):
             yield self.warning(DataWarningKind.CLOCK_REPAIRED, fault)
         yield from filter(None, map(self._event, self._trace.happenings))
         yield from filter(None, map(self._samples, self._trace.blocks.take_all()))
+        if untimed := self._trace.untimed:
+            yield Refusal(0, "timestamp", RefusalCode.TIME_MISSING, f"{untimed} events do not tell when they happened")
         if self._lost:
             told = f"{self._lost} events and values lie outside of the {YEARS}, by their client's clock"
             yield Refusal(0, "timestamp", RefusalCode.TIME_INVALID, told)

@@ -73,6 +73,8 @@ class Trace(ABC):
         self.clock = ClientClock()
         self.connections: dict[str, Connection] = {}
         self.happenings: list[Happening] = []
+        self.untimed = 0
+        """Events of which no time is known."""
         self.blocks: SampleBlocks[tuple[Connection, Flow | None]] = SampleBlocks()
         self.devices: dict[tuple[DeviceKind, str], bool | None] = {}
         """Microphones, cameras and speakers by kind and label, and whether they were opened, if told."""
@@ -89,6 +91,7 @@ class Trace(ABC):
     def hear(self, name: str, data: Any, at: float | None, connection: Connection | None) -> None:
         """One event, in the words of the W3C API. Without a time, it can be placed nowhere."""
         if at is None:
+            self.untimed += meaning(name, data, is_of_page=connection is None) is not None
             return
         if connection is not None:
             connection.life.hear(name, data, at)
