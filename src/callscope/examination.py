@@ -19,7 +19,7 @@ from callscope.analysis.rules import Override
 from callscope.analysis.series_figures import figures_of
 from callscope.analysis.tracks import Track, milliseconds
 from callscope.analysis.windows import Extent
-from callscope.storage.derived import DerivedTables, Figures
+from callscope.storage.derived import DerivedTables, Figures, Former
 from callscope.storage.keys import key_of
 
 
@@ -37,6 +37,7 @@ class Examination:
     started_at: datetime
     last_active_at: datetime
     live_until: datetime
+    former: Former
 
     def __init__(self, tables: DerivedTables) -> None:
         self.tables = tables
@@ -68,8 +69,14 @@ class Examination:
         idle = timedelta(minutes=self.settings["meeting_idle_minutes"])
         connections = self.catalog.connections
         ended_at = self.catalog.call.get("endedAt")
+        self.former = await self.tables.former()
         self.meetings = meetings(
-            connections.values(), self.last_active_at, idle, call_ended_at=ended_at, silences=await self._silences(ended_at)
+            connections.values(),
+            self.last_active_at,
+            idle,
+            call_ended_at=ended_at,
+            silences=await self._silences(ended_at),
+            removed=self.former.removed,
         )
         for stream in self.catalog.streams.values():
             stream.meeting_number = connections[stream.connection_key].meeting_number

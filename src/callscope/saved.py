@@ -12,7 +12,6 @@ from typing import Any
 import asyncpg
 
 from callscope.labels import Labels, UserError, folded
-from callscope.retention import expires_at
 from callscope.vocabulary import UserErrorCode
 
 CALL_TABLES = (
@@ -37,14 +36,21 @@ CALL_TABLES = (
 
 # The largest calls take longer than a read may.
 WITH_PATIENCE = "set local statement_timeout = '10min'"
+COUNT = "select count(*) from callscope.saved_session where project_id = $1 and expires_at > now()"
 LOOK = f"""
-select call.call_id, {expires_at("call")} > now() as is_kept, saved_session.call_id as saved_call_id,
-    project.saved_session_limit, (select count(*) from callscope.saved_session where project_id = $1) as saved_session_count
+select call.call_id, call.expires_at > now() as is_kept, saved_session.call_id as saved_call_id,
+    project.saved_session_limit, ({COUNT}) as saved_session_count
 from callscope.project
 left join live.call on call.project_id = $1 and call.call_key = $2
 left join callscope.saved_session on saved_session.project_id = $1 and saved_session.call_key = $2
+    and saved_session.expires_at > now()
 where project.project_id = $1
 """
+# From here on maintenance leaves the call alone, and from when on it might not have done so, it is not saved.
+HOLD = """
+select from live.call where project_id = $1 and call_key = $2 and expires_at > clock_timestamp() for key share
+"""
+# A session that has expired is there no more, although maintenance may not have been here yet.
 WRITE = """
 insert into callscope.saved_session as stored
     (project_id, call_key, call_id, name, folded_name, tags, folded_tags, saved_at, updated_at, expires_at)
@@ -52,22 +58,21 @@ select $1, $2, $3, $4, $5, coalesce($6::text[], '{}'), coalesce($7::text[], '{}'
     now() + make_interval(months => saved_retention_months)
 from callscope.project where project_id = $1
 on conflict (project_id, call_key) do update set name = excluded.name, folded_name = excluded.folded_name,
-    tags = coalesce($6, stored.tags), folded_tags = coalesce($7, stored.folded_tags),
+    tags = coalesce($6, case when stored.expires_at > now() then stored.tags else '{}' end),
+    folded_tags = coalesce($7, case when stored.expires_at > now() then stored.folded_tags else '{}' end),
+    saved_at = case when stored.expires_at > now() then stored.saved_at else now() end,
     updated_at = greatest(stored.updated_at, excluded.updated_at), expires_at = excluded.expires_at
-returning xmax = 0
+returning xmax = 0 as is_first, saved_at = now() as is_new
 """
 # One statement, so that all of it is of one state, which settling changes as a whole.
 COPY = (
     "with "
     + ", ".join(
         f"{table} as (insert into saved.{table} overriding system value"
-        f" select * from live.{table} where project_id = $1 and call_key = $2 returning 1)"
-        if table == "call"
-        else f"{table} as (insert into saved.{table} overriding system value"
         f" select * from live.{table} where project_id = $1 and call_key = $2)"
         for table in CALL_TABLES
     )
-    + " select exists (select from call)"
+    + " select"
 )
 FORGET = (
     "with "
@@ -77,15 +82,17 @@ FORGET = (
     + " select"
 )
 LOCK_COUNT = "select saved_session_limit from callscope.project where project_id = $1 for no key update"
-COUNT = "select count(*) from callscope.saved_session where project_id = $1"
 RELABEL = """
 update callscope.saved_session set name = coalesce($3, name), folded_name = coalesce($4, folded_name),
     tags = coalesce($5::text[], tags), folded_tags = coalesce($6::text[], folded_tags)
-where project_id = $1 and call_key = $2 returning true
+where project_id = $1 and call_key = $2 and expires_at > now() returning true
 """
-IS_SAVED = "select exists (select from callscope.saved_session where project_id = $1 and call_key = $2)"
+IS_SAVED = """
+select exists (select from callscope.saved_session where project_id = $1 and call_key = $2 and expires_at > now())
+"""
 LOCK = """
-select call_key from callscope.saved_session where project_id = $1 and call_key = any($2::bigint[]) order by call_key for update
+select call_key from callscope.saved_session where project_id = $1 and call_key = any($2::bigint[]) and expires_at > now()
+order by call_key for update
 """
 DELETE = "delete from callscope.saved_session where project_id = $1 and call_key = any($2::bigint[])"
 
@@ -154,11 +161,12 @@ def _refused(look: Any) -> list[UserError]:
 
 async def _save(connection: asyncpg.Connection, call: tuple[Any, ...], call_id: str, given: Labels) -> None:
     await connection.execute(WITH_PATIENCE)
-    is_new = await connection.fetchval(WRITE, *call, call_id, *_columns(given))
-    if not is_new:
-        await connection.execute(FORGET, call[0], [call[1]])
-    if not await connection.fetchval(COPY, *call):
+    if await connection.fetchrow(HOLD, *call) is None:
         raise _RefusedError(PASSED)
+    is_first, is_new = await connection.fetchrow(WRITE, *call, call_id, *_columns(given))
+    if not is_first:
+        await connection.execute(FORGET, call[0], [call[1]])
+    await connection.execute(COPY, *call)
     if is_new:
         limit = await connection.fetchval(LOCK_COUNT, call[0])
         if await connection.fetchval(COUNT, call[0]) > limit:

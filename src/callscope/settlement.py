@@ -6,11 +6,12 @@ It reads and writes by way of ``DerivedTables`` inside one transaction; what it 
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import fsum
 from typing import Any
 
 from callscope.analysis.diagnostics import EventRow
+from callscope.analysis.expiry import expiries
 from callscope.analysis.issues import burden, counts_by_participant
 from callscope.analysis.meetings import Meeting
 from callscope.analysis.ratings import call_rating, ratings
@@ -124,12 +125,17 @@ class Settlement(Examination):
     async def _store_stretches(self, *, is_provisional: bool = False) -> tuple[Row, list[Row]]:
         """Write the rows of the call and of its meetings."""
         self.revision = await self.tables.revision() + 1
-        shared = {"missing": self._missing(), "derived_at": datetime.now(UTC)}
+        now = datetime.now(UTC)
+        shared = {"missing": self._missing(), "derived_at": now}
+        retention = timedelta(days=self.settings["retention_days"])
+        arrived_at = now if self.former.is_known else self.received_at
+        ages = expiries(self.meetings, self.former.arrivals, arrived_at, retention)
         ended_at = max((meeting.ended_at for meeting in self.meetings), default=self.last_active_at)
         whole, each = await asyncio.to_thread(self._counted, ended_at)
         held = [
             {
                 **meeting.columns(),
+                **ages[meeting.number].columns(),
                 **shared,
                 "duration_seconds": (meeting.ended_at - meeting.started_at).total_seconds(),
                 "last_telemetry_at": min(self.last_active_at, meeting.ended_at),
@@ -152,6 +158,7 @@ class Settlement(Examination):
             "duration_seconds": (ended_at - self.started_at).total_seconds(),
             "last_active_at": self.last_active_at,
             "received_at": self.received_at,
+            "expires_at": max((one.expires_at for one in ages.values()), default=self.received_at + retention),
             "sampling_seconds": self.sampling_seconds,
             "last_telemetry_at": self.last_active_at,
             "revision": self.revision,

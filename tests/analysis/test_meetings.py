@@ -223,3 +223,11 @@ def test_order_decides_nothing():
     expected = found(*told)
     for seed in range(10):
         assert found(*random.Random(seed).sample(told, len(told))) == expected
+
+
+def test_no_meeting_gets_the_number_of_one_that_was_removed():
+    told = [connected(name, start, start + 1) for name, start in (("a", 0), ("b", 20), ("c", 40))]
+    for removed, numbers in (({1}, [2, 3, 4]), ({2}, [1, 3, 4]), ({1, 2, 4}, [3, 5, 6]), ({9}, [1, 2, 3])):
+        rows = catalog(connection=told).connections.values()
+        assert [each.number for each in meetings(rows, instant(LAST), IDLE, removed=removed)] == numbers
+        assert sorted(row.meeting_number for row in rows) == numbers

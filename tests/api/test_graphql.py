@@ -194,7 +194,7 @@ async def test_a_client_that_left_is_no_error(
 async def test_an_error_of_ours_shows_nothing_of_its_inside(
     filled: Inspector, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise KeyError("secret")
 
     monkeypatch.setattr(Engine, "plan", broken)

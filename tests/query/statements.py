@@ -36,7 +36,8 @@ def unnarrowed(sql: str) -> list[str]:
         after = text[match.end() :]
         if match[0] in REFERENCE_TABLES.values():
             continue
-        alone = text[: match.start()].endswith("(select * from ") and after.startswith(" where project_id = $1)")
+        before, where = text[: match.start()], " where project_id = $1"
+        alone = before.endswith("(select * from ") and after.startswith((f"{where})", f"{where} and ("))
         if not alone and not _narrowed(after):
             found.append(text[max(match.start() - 60, 0) : match.end() + 120])
     return found

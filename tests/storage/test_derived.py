@@ -165,7 +165,7 @@ async def test_records_are_read_by_kind(inspector, tables):
 
 
 async def test_settings_are_the_projects(inspector, tables):
-    assert tuple(await tables.settings()) == (10, 100)
+    assert tuple(await tables.settings()) == (10, 100, 20)
 
 
 class TestEvents:

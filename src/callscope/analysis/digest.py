@@ -100,7 +100,7 @@ def _head(subject: Reported) -> Iterable[str]:
     if subject.mean_opinion_score is not None:
         yield f"Mean opinion score {figure(subject.mean_opinion_score)}."
     if len(subject.meetings) > 1:
-        yield f"Meetings: {subject.meetings[-1].number}."
+        yield f"Meetings: {len(subject.meetings)}."
     if not subject.problems:
         yield "No issues were found in what was delivered."
 

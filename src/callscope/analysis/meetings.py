@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -51,13 +51,16 @@ def meetings(
     *,
     call_ended_at: datetime | None = None,
     silences: Sequence[Span] = (),
+    removed: Collection[int] = (),
 ) -> list[Meeting]:
     """The meetings of a call in order of time; sets each connection's ``meeting_number``.
 
     A failed attempt belongs to the meeting that it falls into or lies nearest to, if less than the idle time away. The end of
-    the whole call, where that was reported, ends all that began before. ``silences`` are those of the call, in order.
+    the whole call, where that was reported, ends all that began before. ``silences`` are those of the call, in order. No meeting
+    gets a number of those that were ``removed``.
     """
     attempts = list(connections)
+    numbers = (number for number in count(1) if number not in removed)
     found: list[Meeting] = []
     starts = [
         (min(connection.attempted_at, connection.connected_at), connection)
@@ -71,7 +74,7 @@ def meetings(
         if meeting is None or start - _lasted_to(meeting, start, silences, idle) >= idle:
             if meeting is not None:
                 meeting.outlast(_lasted_to(meeting, start, silences, idle))
-            meeting = Meeting(len(found) + 1, start, reached, reached)
+            meeting = Meeting(next(numbers), start, reached, reached)
             found.append(meeting)
         else:
             meeting.ended_at = max(meeting.ended_at, reached)

@@ -160,7 +160,7 @@ class GraphQLEndpoint:
             raise RequestError(ErrorCode.METHOD_NOT_ALLOWED, "Only queries can be sent by GET: use POST.")
         variables = operation.variables(asked.variables)
         cost = operation.cost(variables)
-        plan = self._engine.plan(operation, variables).bound(reader, variables)
+        plan = self._engine.plan(operation, variables, aging=reader.aging).bound(reader, variables)
         reads = operation.type is OperationType.QUERY
         return Prepared(plan, reads, b'{"cost":{"requested":%d,"limit":%d}}' % (cost, COST_LIMIT))
 

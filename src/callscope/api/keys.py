@@ -10,19 +10,22 @@ import time
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
 import asyncpg
 
 from callscope.query.parameters import Reader
+from callscope.retention import AGES_AT
 from callscope.storage.pool import Pool
 
 PREFIX = "callscope_"
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 RANDOM_DIGITS = 32
 CHECK_DIGITS = 6
+CLOCKS_APART = timedelta(seconds=10)
+"""By so much may the clocks of servers and database differ."""
 
 
 class Scope(StrEnum):
@@ -39,10 +42,22 @@ class Grant:
     project_id: int
     scopes: frozenset[str]
     expires_at: datetime | None = None
+    ages_at: datetime | None = None
+    """When the next meeting of the project passes its time before its call does; None where there is no such meeting."""
+
+    @property
+    def reader(self) -> Reader:
+        if self.ages_at is not None and self.ages_at <= datetime.now(UTC) + CLOCKS_APART:
+            return self._careful
+        return self._carefree
 
     @cached_property
-    def reader(self) -> Reader:
-        return Reader(self.project_id, self.key_id, Scope.WRITE in self.scopes)
+    def _carefree(self) -> Reader:
+        return Reader(self.project_id, self.key_id, Scope.WRITE in self.scopes, aging=False)
+
+    @cached_property
+    def _careful(self) -> Reader:
+        return self._carefree._replace(aging=True)
 
 
 def _check_digits(body: str) -> str:
@@ -130,10 +145,10 @@ async def grant_of(connection: asyncpg.Connection, key: str) -> Grant | None:
 async def _look_up(connection: asyncpg.Connection, secret: bytes) -> Grant | None:
     row = await connection.fetchrow(
         "update callscope.api_key set last_used_at = now() where secret_hash = $1 and revoked_at is null"
-        " returning key_id, project_id, scopes, expires_at",
+        " returning key_id, project_id, scopes, expires_at, " + AGES_AT,
         secret,
     )
-    return None if row is None else Grant(row["key_id"], row["project_id"], frozenset(row["scopes"]), row["expires_at"])
+    return None if row is None else Grant(**dict(row) | {"scopes": frozenset(row["scopes"])})
 
 
 class Keyring:

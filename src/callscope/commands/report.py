@@ -24,5 +24,6 @@ async def report(settings: Settings, given: argparse.Namespace) -> None:
         reads = engine()
         operation = reads.operation(REPORT, None)
         variables = operation.variables({"id": encode_id("call", [call_key]), "format": given.format.upper()})
-        answer = await reads.plan(operation, variables).bound(Reader(project_id), variables).run(connection)
+        reader = Reader(project_id)
+        answer = await reads.plan(operation, variables, aging=reader.aging).bound(reader, variables).run(connection)
     sys.stdout.write(orjson.loads(answer.data)["call"]["report"])

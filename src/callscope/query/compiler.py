@@ -33,6 +33,7 @@ from callscope.query.ids import decode_id, id_sql, keys_of
 from callscope.query.json_sql import Columns, array_sql, object_sql, row_sql
 from callscope.query.pages import PagePlan, Rows
 from callscope.query.parameters import Parameters, Reader, Site, Values, checked_text, id_keys, value_at
+from callscope.query.readable import ALL, ReadableTables
 from callscope.query.selection import TYPENAME, Selected, Selection
 from callscope.query.summaries import Summary, is_summary, place_sql
 
@@ -70,7 +71,8 @@ class Scope(dict[str, Any]):
         if name in self.compiler.references:
             self.compiler.used.add(name)
             return self.compiler.references[name]
-        return f"(select * from {self.compiler.place(name)} where project_id = $1)"
+        conditions = self.compiler.readable(name, name)
+        return f"(select * from {self.compiler.place(name)} where {' and '.join(['project_id = $1', *conditions])})"
 
 
 def node_types(schema: GraphQLSchema) -> dict[str, tuple[GraphQLObjectType, Table]]:
@@ -90,7 +92,8 @@ class Compiler:
     all projects share. ``scopes`` are other places, by name, where some of the tables are once more: what is inside of a row
     there is read there, and its ids lead back there. ``settled`` are the tables whose rows change with a revision alone,
     ``summaries`` what was compiled to be kept (None where nothing is to be), ``used`` names what is read: tables, the time.
-    With ``only_places`` no summary is compiled into the statement, which is soon planned then.
+    With ``only_places`` no summary is compiled into the statement, which is soon planned then. ``readable_tables`` say which rows
+    can be read, ``aging`` whether some of the project's have passed their time.
     """
 
     selection: Selection
@@ -99,6 +102,8 @@ class Compiler:
     references: Mapping[str, str] = field(default_factory=dict)
     scopes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     settled: Collection[str] = frozenset()
+    readable_tables: ReadableTables = field(default_factory=dict)
+    aging: bool = False
     parameters: Parameters = field(default_factory=Parameters)
     summaries: list[Summary] | None = field(default_factory=list)
     used: set[str] = field(default_factory=set)
@@ -111,6 +116,15 @@ class Compiler:
         """Where a table is, in the scope that is compiled."""
         self.used.add(name)
         return self.scopes.get(self._scope, self.tables).get(name) or self.tables[name]
+
+    def readable(self, name: str, row: str, *, entered: bool = False, named: bool = False) -> list[str]:
+        """What must hold of a table's row to be read: ``entered`` where no other row led to it, ``named`` by another one."""
+        scope = self._scope if name in self.scopes.get(self._scope, ()) else ""
+        known = self.readable_tables.get(scope, {}).get(name, ALL)
+        aging = self.aging and not named and known.aging is not None
+        if aging:
+            self.used.add(NOW)
+        return list(known.conditions(row, entered=entered, aging=aging))
 
     @contextmanager
     def within(self, scope: str | None) -> Iterator[None]:
@@ -198,13 +212,14 @@ class Compiler:
             row, ids = self.alias(table), self.alias()
             types = ("integer", *table.key_types)
             keys = [self.parameters.add(_positions(site, name, tag, table, at), f"{type_}[]") for at, type_ in enumerate(types)]
-            matches = " and ".join(f"{row}.{key} = {ids}.{key}" for key in table.keys)
+            matches = [f"{row}.project_id = $1", *(f"{row}.{key} = {ids}.{key}" for key in table.keys)]
             with self.within(scope):
+                matches += self.readable(table.name, row, entered=True)
                 columns = self.columns(type_, selected.selection_sets, row, table)
                 branches.append(
                     f"select {ids}.position, {object_sql(columns)}"
                     f" from unnest({', '.join(keys)}) as {ids}(position, {', '.join(table.keys)})"
-                    f" join {self.place(table.name)} {row} on {row}.project_id = $1 and {matches}"
+                    f" join {self.place(table.name)} {row} on {' and '.join(matches)}"
                 )
 
         def assemble(rows: Sequence[Any], sites: list[Values]) -> str:
@@ -279,7 +294,8 @@ class Compiler:
             source = f"from ({self.format(binding.source, row=row, parent=parent, args=arguments)}) {row}"
         else:
             named = cast("Table", table)
-            where = [f"{row}.project_id = $1"]
+            is_key = bool(parent) and binding.where is None
+            where = [f"{row}.project_id = $1", *self.readable(named.name, row, entered=not parent, named=is_key)]
             if binding.where is not None:
                 where.append(self.format(binding.where, row=row, parent=parent, args=arguments))
             elif parent:

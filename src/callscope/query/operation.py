@@ -27,6 +27,7 @@ from callscope.query.errors import ErrorCode, RequestError
 from callscope.query.literals import large_numbers
 from callscope.query.parameters import shape_of
 from callscope.query.plan import Introspection, Plan
+from callscope.query.readable import ReadableTables
 from callscope.query.selection import TYPENAME, Selected, Selection
 
 MAX_TOKENS = 10_000
@@ -95,7 +96,7 @@ class Operation:
 class Engine:
     """Compiles and runs the operations of one schema. ``tables`` maps the names of tables to where they are, ``references``
     those of tables that all projects share, ``scopes`` by name the tables that are elsewhere once more. ``settled`` names the
-    tables whose rows change with a revision alone.
+    tables whose rows change with a revision alone, ``readable_tables`` tell which rows can be read.
     """
 
     def __init__(
@@ -105,12 +106,14 @@ class Engine:
         references: Mapping[str, str] | None = None,
         scopes: Mapping[str, Mapping[str, str]] | None = None,
         settled: Collection[str] = (),
+        readable_tables: ReadableTables | None = None,
     ) -> None:
         self.schema = schema
         self.tables = tables
         self.references = references or {}
         self.scopes = scopes or {}
         self.settled = frozenset(settled)
+        self.readable_tables = readable_tables or {}
         self.nodes = node_types(schema)
         self._documents: OrderedDict[str, dict[str | None, Operation]] = OrderedDict()
 
@@ -155,18 +158,21 @@ class Engine:
             raise RequestError(ErrorCode.BAD_REQUEST, "The document has no operation, only fragments.")
         return {node.name.value if node.name else None: Operation(self.schema, node, fragments) for node in nodes}
 
-    def plan(self, operation: Operation, variables: VariableValues) -> Plan:
-        """The operation compiled for variables of this shape."""
-        shape = operation.shape(variables)
+    def plan(self, operation: Operation, variables: VariableValues, *, aging: bool = False) -> Plan:
+        """The operation compiled for variables of this shape, and for readers of whose rows some are ``aging`` or none."""
+        shape = (aging, operation.shape(variables))
         plan = operation.plans.get(shape)
         if plan is None:
-            plan = Plan([(root.key, self._compiled(operation, root, variables)) for root in operation.root_fields(variables)])
+            roots = operation.root_fields(variables)
+            plan = Plan([(root.key, self._compiled(operation, root, variables, aging=aging)) for root in roots])
             operation.plans[shape] = plan
             if len(operation.plans) > MAX_PLANS:
                 operation.plans.popitem(last=False)
         return plan
 
-    def _compiled(self, operation: Operation, root: Selected, variables: VariableValues) -> bytes | Introspection | Statement:
+    def _compiled(
+        self, operation: Operation, root: Selected, variables: VariableValues, *, aging: bool
+    ) -> bytes | Introspection | Statement:
         if root.name == TYPENAME:
             root_type: Any = self.schema.get_root_type(operation.type)
             return orjson.dumps(root_type.name)
@@ -174,14 +180,15 @@ class Engine:
             if not operation.node.variable_definitions:
                 return self._introspect(operation, root, variables)
             return lambda given: self._introspect(operation, root, given)
-        statement = self._compiler(operation, variables).root(root)
+        statement = self._compiler(operation, variables, aging=aging).root(root)
         if statement.summaries:
-            statement.places = replace(self._compiler(operation, variables), only_places=True).root(root)
+            statement.places = replace(self._compiler(operation, variables, aging=aging), only_places=True).root(root)
         return statement
 
-    def _compiler(self, operation: Operation, variables: VariableValues) -> Compiler:
+    def _compiler(self, operation: Operation, variables: VariableValues, *, aging: bool) -> Compiler:
         selection = Selection(self.schema, operation.fragments, variables)
-        return Compiler(selection, self.tables, self.nodes, self.references, self.scopes, self.settled)
+        places = (self.tables, self.nodes, self.references, self.scopes, self.settled, self.readable_tables)
+        return Compiler(selection, *places, aging=aging)
 
     def _introspect(self, operation: Operation, root: Selected, variables: VariableValues) -> bytes:
         """Introspection stays with graphql-core; its answer depends on nothing that is stored."""

@@ -33,7 +33,7 @@ class Rows:
     def of(cls, compiler: "Compiler", type_: GraphQLObjectType, binding: Many, site: int, parent: str) -> "Rows":
         table = cast("Table", table_of(type_))
         row = compiler.alias(table)
-        where = [f"{row}.project_id = $1"]
+        where = [f"{row}.project_id = $1", *compiler.readable(table.name, row, entered=not parent)]
         if binding.where is not None:
             where.append(compiler.format(binding.where, row=row, parent=parent))
         elif parent:

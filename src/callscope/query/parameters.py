@@ -62,11 +62,15 @@ class Site:
 
 
 class Reader(NamedTuple):
-    """Who reads: a project, by one of its keys, which may write too or not."""
+    """Who reads: a project, by one of its keys, which may write too or not.
+
+    ``aging`` tells whether parts of what it reads may have passed their time, and are not removed yet.
+    """
 
     project_id: int
     key_id: int = 0
     may_write: bool = False
+    aging: bool = True
 
 
 Parameter = Callable[[list[Values]], Any]

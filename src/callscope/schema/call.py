@@ -5,7 +5,6 @@ from datetime import datetime
 import strawberry
 
 from callscope.query.bindings import Argument, Narrow, Order, column, embedded, many, narrow, one
-from callscope.retention import EXPIRES_AT
 from callscope.schema.inspectable import Inspectable
 from callscope.schema.inspection import CALL_REVISED
 from callscope.schema.meeting import Meeting, meetings
@@ -114,7 +113,7 @@ class Call(Node, Inspectable):
     state: CallState = column(_STATE, "LIVE while someone is connected or the idle gap has not passed.")
     last_active_at: datetime = column("last_active_at", "The last instant at which telemetry of this call happened.")
     expires_at: datetime = column(
-        EXPIRES_AT,
+        "expires_at",
         "When retention removes the call, unless it is saved; of the call of a saved session, when that one goes.",
         elsewhere={"saved": "(select own.expires_at from {saved_session} own where own.call_key = {row}.call_key)"},
     )

@@ -1,7 +1,7 @@
 """Which issues a call would have if its rules had other thresholds: worked out when asked, stored nowhere."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from callscope.query.bindings import Argument, column, computed, embedded, one
 from callscope.query.errors import ErrorCode, RequestError, bad_input
 from callscope.query.ids import decode_id
 from callscope.query.parameters import Reader
+from callscope.retention import aged_meetings
 from callscope.schema.issue import ENDED_AT, Rule
 from callscope.schema.references import MetricSeriesRef, ParticipantRef, StreamRef
 from callscope.schema.rule_override import RuleOverride, check_against_rules, check_overrides, overrides_of
@@ -95,13 +96,19 @@ async def _previews(connection: Any, reader: Reader, values: Row) -> list[Row]:
     tag, keys = decode_id(values["callId"]) or ("", [])
     if tag not in PLACES or len(keys) != 1:
         return []
+    aged = await aged_meetings(connection, reader.project_id, keys[0], schema=PLACES[tag])
+    if aged is None:
+        return []
     tables = DerivedTables(connection, reader.project_id, keys[0], schema=PLACES[tag])
     async with _turns.turn():
-        return await evaluated(tables, values["rules"])
+        return await evaluated(tables, values["rules"], aged)
 
 
-async def evaluated(tables: DerivedTables, rules: list[Row]) -> list[Row]:
-    """The issues of a call in order of time, as rows with ``COLUMNS``; none where there is no such call."""
+async def evaluated(tables: DerivedTables, rules: list[Row], aged: Collection[int] = ()) -> list[Row]:
+    """The issues of a call in order of time, as rows with ``COLUMNS``; none where there is no such call.
+
+    Left out are those of the meetings with ``aged`` numbers.
+    """
     size = await tables.size()
     if size is None:
         return []
@@ -113,7 +120,7 @@ async def evaluated(tables: DerivedTables, rules: list[Row]) -> list[Row]:
         )
     examination = Examination(tables)
     found = await examination.evaluate(overrides_of(rules))
-    return [_row(issue, tables.call[1], examination) for issue in found]
+    return [_row(issue, tables.call[1], examination) for issue in found if issue.meeting_number not in aged]
 
 
 def _row(issue: issues.Issue, call_key: int, examination: Examination) -> Row:

@@ -9,6 +9,7 @@ from strawberry.schema.config import StrawberryConfig
 from callscope.query.bindings import Argument, Narrow, Order, listed, one, refetch
 from callscope.query.errors import bad_input
 from callscope.query.operation import Engine
+from callscope.retention import readable_tables
 from callscope.schema.call import CALLS, Call
 from callscope.schema.code_explanation import REFERENCE_TABLES, CodeExplanation, explain_code
 from callscope.schema.connection import ConnectionRecord, connections
@@ -131,4 +132,6 @@ CORE_SCHEMA = SCHEMA._schema
 
 def engine() -> Engine:
     """The compiler and runner of operations, on live and saved data."""
-    return Engine(CORE_SCHEMA, LIVE_TABLES, REFERENCE_TABLES, {SCOPE: SAVED_TABLES}, SETTLED_TABLES)
+    places = {SCOPE: SAVED_TABLES}
+    readable = readable_tables(SAVED_TABLES, SCOPE)
+    return Engine(CORE_SCHEMA, LIVE_TABLES, REFERENCE_TABLES, places, SETTLED_TABLES, readable)

@@ -10,7 +10,6 @@ import strawberry
 
 from callscope.labels import folded
 from callscope.query.bindings import Order, column, many, narrow, one
-from callscope.retention import EXPIRES_AT
 from callscope.saved import CALL_TABLES
 from callscope.schema.node import FILTER, Node, table
 from callscope.schema.references import CallRef
@@ -67,8 +66,7 @@ class SavedSession(Node):
         "When it goes: so many months after `updatedAt` as the project's `savedRetentionMonths` said then.",
     )
     can_refresh: bool = column(
-        f"exists (select from {{call}} kept where kept.call_key = {{row}}.call_key"
-        f" and {EXPIRES_AT.replace('{row}', 'kept')} > now())",
+        "exists (select from {call} own where own.call_key = {row}.call_key)",
         "False once the live call has passed retention: then only name and tags can change.",
     )
     call: CallRef = one(

@@ -4,13 +4,14 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import orjson
 
 from callscope.analysis.diagnosis import EVENT_CATEGORIES, EVENT_NAMES
 from callscope.analysis.diagnostics import EventRow
+from callscope.analysis.expiry import Arrival
 from callscope.analysis.merging import Body
 from callscope.analysis.rows import MetricSeries, columns
 from callscope.analysis.tracks import Track
@@ -47,7 +48,13 @@ group by project_id, call_key order by min(change_id) limit $2
 TRY_LOCK = "select pg_try_advisory_xact_lock($1)"
 RECORDS = "select kind, body::text, received_at from live.record where project_id = $1 and call_key = $2"
 NEW_RECORDS = f"{RECORDS} and record_key = any($3::bigint[])"
-SETTINGS = "select meeting_idle_minutes, large_meeting_subscribers from callscope.project where project_id = $1"
+SETTINGS = """
+select meeting_idle_minutes, large_meeting_subscribers, retention_days from callscope.project where project_id = $1
+"""
+FORMER = """
+select call.removed_meetings, meeting.started_at, meeting.ended_at, meeting.received_at
+from live.call left join live.meeting using (project_id, call_key) where project_id = $1 and call_key = $2
+"""
 EVENT_SPAN = "select min(at) as first, max(at) as last from live.event where project_id = $1 and call_key = $2"
 # So dense that no silence hides between the first and the last event of one.
 EVENT_SPANS = """
@@ -115,6 +122,14 @@ from live.call where project_id = $1 and call_key = $2
 REVISION = "select revision from live.call where project_id = $1 and call_key = $2"
 
 
+class Former(NamedTuple):
+    """What was derived of a call before: whether anything was, the numbers of the meetings that retention took, and the others."""
+
+    is_known: bool
+    removed: frozenset[int]
+    arrivals: list[Arrival]
+
+
 class DerivedTables:
     """One call's derived rows, on a connection inside a transaction. ``schema`` is where they are: saved ones are only read."""
 
@@ -158,6 +173,12 @@ class DerivedTables:
 
     async def settings(self) -> asyncpg.Record:
         return await self.connection.fetchrow(SETTINGS, self.call[0])
+
+    async def former(self) -> Former:
+        """The call's meetings as they stand."""
+        rows = await self._read(FORMER)
+        arrivals = [Arrival(*row[1:]) for row in rows if row["started_at"] is not None]
+        return Former(bool(rows), frozenset(rows[0]["removed_meetings"]) if rows else frozenset(), arrivals)
 
     async def event_span(self) -> tuple[datetime | None, datetime | None]:
         (row,) = await self._read(EVENT_SPAN)
