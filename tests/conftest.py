@@ -13,10 +13,12 @@ import asyncpg
 import pytest
 import redis
 
+from callscope.api.keys import Keyring
 from callscope.ingest import ingest_plans
 from callscope.storage.embedded import Endpoints, embedded_servers
 from callscope.storage.migrations import migrate
 from callscope.storage.pool import connect
+from tests.aging import use_again
 from tests.inspector import Inspector
 from tests.inspector import inspector as running
 from tests.plans import sample_plans
@@ -111,6 +113,23 @@ async def filled(servers, migrated) -> AsyncIterator[Inspector]:
         await ingest_plans(found.connection, url, found.project_id, sample_plans())
         await found.settle()
         await saved(found, "room", "The room", tags=["kept"])
+        yield found
+
+
+@pytest.fixture(scope="session")
+async def used_again(servers, migrated) -> AsyncIterator[str]:
+    """A database to make others from, with a room that was used twice and a call beside it; nobody stays connected to it."""
+    async with new_database(servers, template=migrated) as url:
+        async with running(url) as found:
+            await use_again(found)
+        yield url
+
+
+@pytest.fixture
+async def aging(servers, used_again, monkeypatch) -> AsyncIterator[Inspector]:
+    """An application on such a database, which a test may change. What ages is seen at once."""
+    monkeypatch.setattr(Keyring, "REMEMBER_SECONDS", 0.0)
+    async with new_database(servers, template=used_again) as url, running(url) as found:
         yield found
 
 

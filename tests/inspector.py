@@ -54,11 +54,11 @@ class Inspector:
 
 @asynccontextmanager
 async def inspector(database_url: str, project: str = "test", **options: Any) -> AsyncIterator[Inspector]:
-    """An application on a migrated database; nothing settles in its background, so that tests decide when."""
+    """An application on a migrated database; nothing settles or is removed in its background, so that tests decide when."""
     connection = await connect(database_url)
     try:
         key, project_id = await create(connection, project, "test")
-        app = create_app(database_url, settling=False, **options)
+        app = create_app(database_url, settling=False, maintaining=False, **options)
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(

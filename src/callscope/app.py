@@ -23,6 +23,7 @@ from callscope.api.persisted import PersistedDocuments
 from callscope.api.redis import Redis
 from callscope.api.signatures import Signatures
 from callscope.geoip import Locate
+from callscope.maintenance import Maintainer
 from callscope.schema.root import engine
 from callscope.settle import Settler
 from callscope.storage.pool import Pool
@@ -38,6 +39,7 @@ def create_app(
     pool_size: int = 16,
     cors_origins: Sequence[str] = ("*",),
     settling: bool = True,
+    maintaining: bool = True,
     ingest_requests: int = 64,
     ingest_bytes: int = 2**30,
     vonage_secrets: Sequence[str] = (),
@@ -46,7 +48,8 @@ def create_app(
     read_database_url: str | None = None,
     cache_bytes: int = 64 * 2**20,
 ) -> Starlette:
-    """The server on a migrated database. In its background it settles what is ingested, unless another process does.
+    """The server on a migrated database. In its background it settles what is ingested and removes what has passed its time,
+    unless another process does.
 
     Half of the pool's connections are left to readers, however much is ingested. Where there is a replica to read, readers have
     as many connections to that.
@@ -73,6 +76,7 @@ def create_app(
         locate=locate,
     )
     metrics.watch(admission, pool, readers, redis)
+    maintainer = Maintainer(database_url, metrics.removed)
     figures = MetricsEndpoint(metrics, database_url, metrics_key)
     health = HealthEndpoint(*{database_url, read_database_url or database_url})
 
@@ -87,6 +91,8 @@ def create_app(
             stack.push_async_callback(inspections.close)
             if settling:
                 stack.push_async_callback(_cancelled, asyncio.create_task(settler.run()))
+            if maintaining:
+                stack.push_async_callback(_cancelled, asyncio.create_task(maintainer.run()))
             yield
 
     return Starlette(

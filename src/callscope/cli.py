@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from callscope import __version__
-from callscope.commands import CommandError, data, export, keys, report, schema, server
+from callscope.commands import CommandError, data, export, keys, report, retention, schema, server
 from callscope.commands.options import instant, metrics, number, text
 from callscope.settings import Settings, SettingsError
 from callscope.sources.registry import SOURCES
@@ -66,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
     simulated.add_argument("--start", type=instant, metavar="TIME", help="when the call starts, RFC 3339 (default: it ends now)")
     simulated.add_argument("--seed", type=int, default=1, help="the same seed and start make the same calls (default 1)")
     verb("settle", data.settle, "Derive meetings and statistics of calls whose telemetry changed.")
+    maintained = verb("maintain", retention.maintain_now, "Remove what has passed its time from the disk.")
+    maintained.add_argument("--json", action="store_true", help="print what was removed as JSON")
     printed = verb("schema", schema.print_schema, "Print the GraphQL schema.")
     printed.add_argument("--telemetry", action="store_true", help="print the JSON Schema of telemetry instead")
     managed = verb("keys", keys.manage, "Create, list and revoke keys.")

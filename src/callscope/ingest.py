@@ -22,6 +22,8 @@ Row = TypeVar("Row")
 
 BATCH = 500
 MAX_REFUSED = 10_000
+IN_THE_WAY = (asyncpg.DeadlockDetectedError, asyncpg.UndefinedTableError)
+"""Other writers of the same rows, or who drops a partition just when it would be written to: it can be tried again."""
 
 
 @dataclass

@@ -11,7 +11,9 @@ from typing import Any
 
 import asyncpg
 
+from callscope.aging import remove_aged
 from callscope.labels import Labels, UserError, folded
+from callscope.storage.call_locks import TAKE
 from callscope.vocabulary import UserErrorCode
 
 CALL_TABLES = (
@@ -48,7 +50,10 @@ where project.project_id = $1
 """
 # From here on maintenance leaves the call alone, and from when on it might not have done so, it is not saved.
 HOLD = """
-select from live.call where project_id = $1 and call_key = $2 and expires_at > clock_timestamp() for key share
+select exists (
+    select from live.meeting where project_id = $1 and call_key = $2 and meeting.expires_at <= clock_timestamp()
+) as has_aged
+from live.call where project_id = $1 and call_key = $2 and expires_at > clock_timestamp() for key share
 """
 # A session that has expired is there no more, although maintenance may not have been here yet.
 WRITE = """
@@ -119,6 +124,10 @@ class Outcome:
     errors: list[UserError] = field(default_factory=list)
 
 
+class _AgedError(Exception):
+    """A meeting of the call has passed its time, and must go before the call is saved."""
+
+
 class _RefusedError(Exception):
     """Takes back what was copied."""
 
@@ -139,14 +148,20 @@ async def save(connection: asyncpg.Connection, project_id: int, call_key: int | 
     """
     look = await connection.fetchrow(LOOK, project_id, call_key)
     errors = [*_refused(look), *given.errors]
-    if errors:
+    if errors or call_key is None:
         return Outcome(errors=errors)
+    await connection.execute(WITH_PATIENCE)
     try:
-        async with connection.transaction():
-            await _save(connection, (project_id, call_key), look["call_id"], given)
+        while True:
+            try:
+                async with connection.transaction():
+                    await _save(connection, (project_id, call_key), look["call_id"], given)
+                return Outcome(call_key)
+            except _AgedError:
+                await connection.execute(TAKE, project_id, call_key)
+                await remove_aged(connection, project_id, call_key)
     except _RefusedError as refused:
         return Outcome(errors=[refused.error])
-    return Outcome(call_key)
 
 
 def _refused(look: Any) -> list[UserError]:
@@ -160,9 +175,11 @@ def _refused(look: Any) -> list[UserError]:
 
 
 async def _save(connection: asyncpg.Connection, call: tuple[Any, ...], call_id: str, given: Labels) -> None:
-    await connection.execute(WITH_PATIENCE)
-    if await connection.fetchrow(HOLD, *call) is None:
+    has_aged = await connection.fetchval(HOLD, *call)
+    if has_aged is None:
         raise _RefusedError(PASSED)
+    if has_aged:
+        raise _AgedError
     is_first, is_new = await connection.fetchrow(WRITE, *call, call_id, *_columns(given))
     if not is_first:
         await connection.execute(FORGET, call[0], [call[1]])

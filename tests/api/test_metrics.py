@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from callscope.api import metrics as module
 from callscope.api.keys import Scope, create
 from callscope.app import create_app
+from callscope.maintenance import Removed
 from callscope.sources.registry import SOURCES
 from tests.conftest import new_database
 from tests.inspector import inspector as running
@@ -143,6 +144,18 @@ class TestRequests:
 
         await module.MetricsMiddleware(app, module.Metrics())({"type": "lifespan"}, None, None)
         assert heard == ["lifespan"]
+
+
+class TestMaintenance:
+    async def test_is_counted_by_what_it_removed(self, inspector):
+        names = ("calls", "meetings", "saved_sessions", "partitions", "rows", "mutations")
+        found = await figures(inspector.client)
+        assert [found["callscope_maintenance_removed_total", ("what", name)] for name in names] == [0] * 6
+        counted = module.Metrics()
+        for _ in range(2):
+            counted.removed(Removed(1, 2, 3, 4, 5, 6))
+        told = [counted.registry.get_sample_value("callscope_maintenance_removed_total", {"what": name}) for name in names]
+        assert told == [2, 4, 6, 8, 10, 12]
 
 
 class TestDatabase:

@@ -125,10 +125,16 @@ class TestPartitions:
         assert len(await self.bounds(inspector, "event")) == 2
 
     async def test_what_is_known_asks_the_database_nothing(self, partitions, monkeypatch):
-        await partitions.ensure("event", [MONDAY])
+        now = week_of(datetime.now(UTC))
+        made = await partitions.ensure("event", [now])
         monkeypatch.setattr(timeseries.asyncpg, "connect", None)
-        assert await partitions.ensure("event", [MONDAY]) == ["live.event_p20260302"]
+        assert await partitions.ensure("event", [now]) == made
         assert await partitions.ensure("event", []) == []
+
+    async def test_of_weeks_that_are_over_are_made_again_where_they_were_dropped(self, inspector, partitions):
+        for _ in range(2):
+            assert await partitions.ensure("event", [MONDAY]) == ["live.event_p20260302"]
+            await inspector.connection.execute("drop table live.event_p20260302")
 
     async def test_are_made_once_by_many_at_the_same_time(self, inspector, partitions):
         weeks = [MONDAY + number * WEEK for number in range(3)]

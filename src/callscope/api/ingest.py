@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
-import asyncpg
 import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,7 +18,7 @@ from callscope.api.metrics import Metrics
 from callscope.api.signatures import Signature, Signatures
 from callscope.api.unavailability import INTERNAL, database_errors
 from callscope.geoip import Locate
-from callscope.ingest import Receipt, ingest_file
+from callscope.ingest import IN_THE_WAY, Receipt, ingest_file
 from callscope.query.errors import ErrorCode, RequestError
 from callscope.sources import SourceError
 from callscope.sources.registry import HEAD_BYTES, NATIVE, SOURCES, Source, recognise
@@ -142,10 +141,10 @@ class IngestEndpoint:
         return grant
 
     async def _ingest(self, file: BinaryIO, head: bytes, source: Source, call_id: str | None, grant: Grant) -> Receipt:
-        """Once more where another writer of the same rows was in the way."""
+        """Once more where another writer of the same rows was in the way, or a partition was dropped just then."""
         for _ in range(ATTEMPTS):
             file.seek(0)
-            with suppress(asyncpg.DeadlockDetectedError):
+            with suppress(*IN_THE_WAY):
                 async with self._pool.connection() as connection:
                     return await ingest_file(
                         connection,

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import asyncpg
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from callscope.api.admission import Admission
 from callscope.api.redis import Redis
+from callscope.maintenance import Removed
 from callscope.sources.registry import SOURCES
 from callscope.storage.pool import Pool
 
@@ -47,8 +49,12 @@ class Metrics:
         self._missed = Counter("callscope_summary_cache_misses", told, registry=registry)
         for place in ("memory", "flight", "redis"):
             self._found.labels(place)
+        self._removed = Counter(
+            "callscope_maintenance_removed", "What retention took, by what it was.", ["what"], registry=registry
+        )
         for source in SOURCES:
             self._accepted.labels(source)
+        self.removed(Removed())
         self._of_requests: dict[tuple[str, str, int], Any] = {}
 
     def accepted(self, source: str, rows: int) -> None:
@@ -57,6 +63,10 @@ class Metrics:
     def refused(self, source: str, codes: Iterable[str]) -> None:
         for code, rows in Tally(codes).items():
             self._refused.labels(source, code).inc(rows)
+
+    def removed(self, removed: Removed) -> None:
+        for what, count in asdict(removed).items():
+            self._removed.labels(what).inc(count)
 
     def answered(self, route: str, method: str, status: int) -> None:
         key = (route, method, status)

@@ -20,7 +20,7 @@ from callscope.api.keys import project_of
 from callscope.commands import CommandError, database, database_at, say
 from callscope.commands.progress import progress
 from callscope.geoip import locating
-from callscope.ingest import Receipt, ingest_file, ingest_plans
+from callscope.ingest import IN_THE_WAY, Receipt, ingest_file, ingest_plans
 from callscope.servers import servers
 from callscope.settings import Settings
 from callscope.settle import settle_pending
@@ -160,7 +160,7 @@ async def import_files(settings: Settings, given: argparse.Namespace) -> int:
                     outcome.refuse(file, error.refusal)
                 except OSError as error:
                     outcome.refuse(file, Refusal(0, None, RefusalCode.UNREADABLE, error.strerror or str(error)))
-                except asyncpg.DeadlockDetectedError:
+                except IN_THE_WAY:
                     outcome.refuse(file, Refusal(0, None, RefusalCode.UNREADABLE, BUSY))
         await settle_all(connection, project_id, [key_of(call) for call in outcome.calls])
     if given.json:
@@ -174,7 +174,7 @@ async def import_files(settings: Settings, given: argparse.Namespace) -> int:
 async def _again(once: Callable[[Path], Awaitable[Receipt]], file: Path, attempts: int) -> Receipt:
     """Once more where another writer of the same rows was in the way."""
     for _ in range(attempts - 1):
-        with suppress(asyncpg.DeadlockDetectedError):
+        with suppress(*IN_THE_WAY):
             return await once(file)
     return await once(file)
 

@@ -123,7 +123,7 @@ REVISION = "select revision from live.call where project_id = $1 and call_key = 
 
 
 class Former(NamedTuple):
-    """What was derived of a call before: whether anything was, the numbers of the meetings that retention took, and the others."""
+    """What was derived of a call before: whether anything was, the numbers of removed meetings, and the other meetings."""
 
     is_known: bool
     removed: frozenset[int]

@@ -18,6 +18,7 @@ import orjson
 
 from callscope.analysis.catalog import series_key
 from callscope.analysis.revisions import KIND as REVISION
+from callscope.storage.call_locks import WRITES
 from callscope.storage.keys import digest, key_of
 from callscope.storage.patience import ENDLESS, Patience, answering
 from callscope.storage.timeseries import Partitions, week_of
@@ -39,10 +40,11 @@ _COPY_TRAILER = b"\xff\xff"
 _SERIES_FIELDS = struct.Struct(">hiiiqiq")
 _SAMPLE_FIELDS = struct.Struct(">iqid")
 
-INSERT_RECORDS = """
+INSERT_RECORDS = f"""
 insert into live.record (project_id, call_key, record_key, kind, body)
 select $1, told.call_key, told.record_key, told.kind, told.body
 from unnest($2::bigint[], $3::bigint[], $4::text[], $5::jsonb[]) as told(call_key, record_key, kind, body)
+where {WRITES.format(call_key="told.call_key")}
 on conflict do nothing
 returning call_key, record_key
 """

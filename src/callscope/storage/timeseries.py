@@ -110,7 +110,10 @@ def week_of(instant: datetime) -> datetime:
 
 
 class Partitions:
-    """Makes partitions before rows need them, on a connection of its own so that no writer's transaction holds the lock."""
+    """Makes partitions before rows need them, on a connection of its own so that no writer's transaction holds the lock.
+
+    Those of weeks that are over are made sure of each time: maintenance may have dropped them.
+    """
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
@@ -129,7 +132,8 @@ class Partitions:
                     for name, week in names.items():
                         if name not in self._known:
                             await _create(connection, table, name if self._native else None, week)
-                            self._known.add(name)
+                            if week + WEEK > datetime.now(UTC):
+                                self._known.add(name)
                 finally:
                     await connection.close(timeout=1)
         return sorted(names) if self._native else []
