@@ -13,6 +13,7 @@ from starlette.routing import Route
 from callscope.api.admission import Admission
 from callscope.api.cache import SummaryCache
 from callscope.api.cors import Cors
+from callscope.api.export import ExportEndpoint
 from callscope.api.graphql import GraphQLEndpoint
 from callscope.api.health import HealthEndpoint
 from callscope.api.ingest import IngestEndpoint
@@ -22,6 +23,7 @@ from callscope.api.metrics import Metrics, MetricsEndpoint, MetricsMiddleware
 from callscope.api.persisted import PersistedDocuments
 from callscope.api.redis import Redis
 from callscope.api.signatures import Signatures
+from callscope.downloads import Downloads
 from callscope.geoip import Locate
 from callscope.maintenance import Maintainer
 from callscope.schema.root import engine
@@ -30,6 +32,9 @@ from callscope.storage.pool import Pool
 from callscope.storage.timeseries import Partitions
 from callscope.telemetry import json_schema
 from callscope.web.playground import playground_routes
+
+EXPOSED = ["accept-ranges", "content-disposition", "content-range", "etag", "retry-after", "www-authenticate"]
+"""Headers of answers that pages of other origins may read."""
 
 
 def create_app(
@@ -61,6 +66,8 @@ def create_app(
     redis = Redis(redis_url)
     documents = PersistedDocuments(redis)
     inspections = Inspections(pool)
+    downloads = Downloads(pool, at_once=max(pool_size // 4, 1))
+    export = ExportEndpoint(pool, keyring, downloads)
     metrics = Metrics()
     cache = SummaryCache(redis, size=cache_bytes, metrics=metrics)
     graphql = GraphQLEndpoint(engine(), pool, keyring, documents, inspections, readers=readers, cache=cache)
@@ -88,6 +95,7 @@ def create_app(
                 await stack.enter_async_context(readers)
             await stack.enter_async_context(redis)
             stack.push_async_callback(cache.close)
+            stack.push_async_callback(downloads.close)
             stack.push_async_callback(inspections.close)
             if settling:
                 stack.push_async_callback(_cancelled, asyncio.create_task(settler.run()))
@@ -101,6 +109,7 @@ def create_app(
             Route("/ingest", ingest.any_source, methods=["POST"]),
             Route("/ingest/{source}", ingest.source, methods=["POST"]),
             Route("/ingest/{source}/{key}", ingest.webhook, methods=["POST"]),
+            Route("/export/{call:path}", export.answer, methods=["GET"]),
             Route("/telemetry.schema.json", telemetry_schema),
             Route("/health/live", health.live),
             Route("/health/ready", health.ready),
@@ -115,7 +124,7 @@ def create_app(
                 allow_origins=cors_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],
-                expose_headers=["retry-after", "www-authenticate"],
+                expose_headers=EXPOSED,
                 max_age=7200,
             ),
         ],

@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     imported.add_argument("files", nargs="+", type=Path, metavar="FILE")
     exported = verb("export", export.export, "Write a call's telemetry as NDJSON, which 'import' reads.")
     exported.add_argument("--output", type=Path, metavar="FILE", help="where to, instead of standard output; packed if named .gz")
-    exported.add_argument("call", type=text, metavar="CALL", help="the platform's id of the call, or the API's (call_…)")
+    exported.add_argument(
+        "call", type=text, metavar="CALL", help="the platform's id of the call, or the API's (call_…, session_…)"
+    )
     reported = verb("report", report.report, "Say what happened in a call, for whom, why, and what to do next.")
     formats = ["markdown", "digest"]
     reported.add_argument("--format", choices=formats, default="markdown", help="for a person, or for a language model")

@@ -6,38 +6,80 @@ itself: when telemetry arrived, which also dates a call of which no record tells
 """
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import orjson
 
+from callscope.aging import remove_aged
 from callscope.query.ids import decode_id
+from callscope.storage.call_locks import TAKE
 from callscope.storage.keys import key_of
 from callscope.storage.telemetry_rows import TelemetryRows, one_state
 from callscope.telemetry import TYPES
 
 REVISION = ("revisionOf", "version", "participantId", "connectionId", "streamId")
 """What is known of the event of a revision by its note."""
+LIVE, SAVED = "live", "saved"
+OF_SAVED = ("session", "savedcall")
+"""What the ids of saved sessions and of their calls begin with."""
 KINDS = [kind for kind in TYPES if kind not in ("event", "samples")]
 """Of the records that are kept as they were told."""
 
 
+class Place(NamedTuple):
+    """Where a call is: among the live ones, or as a saved session kept it."""
+
+    call_key: int
+    schema: str = LIVE
+
+
 async def find_call(connection: asyncpg.Connection, project_id: int, name: str) -> int | None:
-    """The key of a call by the platform's id or by its global one; None where the project has no such call."""
+    """The key of a live call by the platform's id or by its global one; None where the project has none that can be read."""
     tag, keys = decode_id(name) or ("", [])
     for call_key in [key_of(name), *(keys if tag == "call" and len(keys) == 1 else [])]:
-        if await TelemetryRows(connection, project_id, call_key).call_id() is not None:
+        if await TelemetryRows(connection, project_id, call_key).state() is not None:
             return call_key
     return None
 
 
-async def count_rows(connection: asyncpg.Connection, project_id: int, call_key: int) -> int:
+async def find(connection: asyncpg.Connection, project_id: int, name: str) -> Place | None:
+    """As ``find_call``, or the call of a saved session, by one of the two global ids.
+
+    What of a live call has passed its time, and is there still, is removed here: it must not be given out.
+    """
+    call_key = await find_call(connection, project_id, name)
+    if call_key is not None:
+        await _forget_aged(connection, project_id, call_key)
+        return Place(call_key)
+    tag, keys = decode_id(name) or ("", [])
+    if tag in OF_SAVED and len(keys) == 1:
+        saved = Place(keys[0], SAVED)
+        if await TelemetryRows(connection, project_id, saved.call_key, schema=SAVED).state() is not None:
+            return saved
+    return None
+
+
+async def _forget_aged(connection: asyncpg.Connection, project_id: int, call_key: int) -> None:
+    state = await TelemetryRows(connection, project_id, call_key).state()
+    if state is not None and state.has_aged:
+        async with connection.transaction():
+            await connection.execute(TAKE, project_id, call_key)
+            await remove_aged(connection, project_id, call_key)
+
+
+async def count_rows(connection: asyncpg.Connection, project_id: int, call_key: int, *, schema: str = LIVE) -> int:
     """How much there is to export: records, events and samples, as ``advance`` of ``export_call`` counts them."""
-    return await TelemetryRows(connection, project_id, call_key).count(KINDS)
+    return await TelemetryRows(connection, project_id, call_key, schema=schema).count(KINDS)
 
 
 async def export_call(
-    connection: asyncpg.Connection, project_id: int, call_key: int, advance: Callable[[int], object] = lambda rows: None
+    connection: asyncpg.Connection,
+    project_id: int,
+    call_key: int,
+    advance: Callable[[int], object] = lambda rows: None,
+    *,
+    schema: str = LIVE,
 ) -> AsyncGenerator[bytes, None]:
     """Lines of NDJSON, some hundred KB of them at a time, of one state of the call; none where there is no such call.
 
@@ -45,7 +87,7 @@ async def export_call(
     its end should be closed (``contextlib.aclosing``): it holds a transaction open.
     """
     async with one_state(connection):
-        rows = TelemetryRows(connection, project_id, call_key)
+        rows = TelemetryRows(connection, project_id, call_key, schema=schema)
         call_id = await rows.call_id()
         for kind in KINDS:
             start = _start(kind, call_id)

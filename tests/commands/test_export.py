@@ -138,7 +138,7 @@ def test_what_breaks_off_leaves_the_file_as_it_was(run, imported, tmp_path, monk
     file.write_text("old")
     before = left_in(tmp_path)
 
-    async def breaking(*words):
+    async def breaking(*words, **__):
         yield b"half"
         assert len(left_in(tmp_path)) == len(before) + 1
         raise fault
@@ -154,7 +154,7 @@ def test_what_breaks_off_leaves_the_file_as_it_was(run, imported, tmp_path, monk
 
 
 def test_a_lost_database_is_not_blamed_on_the_file(run, imported, tmp_path, monkeypatch):
-    async def breaking(*words):
+    async def breaking(*words, **__):
         yield b"half"
         raise ConnectionResetError(104, "Connection reset by peer")
 

@@ -32,6 +32,7 @@ STATUS = {
     ErrorCode.PERSISTED_QUERY_NOT_FOUND: 200,
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
+    ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
     ErrorCode.OVERLOADED: 503,
     ErrorCode.TIMEOUT: 504,

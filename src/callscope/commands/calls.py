@@ -3,7 +3,7 @@
 import asyncpg
 
 from callscope.commands import CommandError
-from callscope.export import find_call
+from callscope.export import Place, find, find_call
 from callscope.storage.telemetry_rows import known_project
 
 
@@ -14,3 +14,13 @@ async def call_named(connection: asyncpg.Connection, project: str, call: str) ->
     if project_id is None or call_key is None:
         raise CommandError(f"project {project!r} has no call {call!r}: give the platform's id of one, or the API's (call_…)")
     return project_id, call_key
+
+
+async def place_named(connection: asyncpg.Connection, project: str, call: str) -> tuple[int, Place]:
+    """The key of a project, and where its call is, which may be one of a saved session (session_…)."""
+    project_id = await known_project(connection, project)
+    place = None if project_id is None else await find(connection, project_id, call)
+    if project_id is None or place is None:
+        told = "give the platform's id of one, or the API's (call_… or, of what was saved, session_…)"
+        raise CommandError(f"project {project!r} has no call {call!r}: {told}")
+    return project_id, place

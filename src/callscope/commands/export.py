@@ -13,30 +13,30 @@ from typing import BinaryIO, cast
 import asyncpg
 
 from callscope.commands import CommandError, database, say
-from callscope.commands.calls import call_named
+from callscope.commands.calls import place_named
 from callscope.commands.progress import progress
-from callscope.export import count_rows, export_call
+from callscope.export import Place, count_rows, export_call
 from callscope.settings import Settings
 
 
 async def export(settings: Settings, given: argparse.Namespace) -> None:
     """Write a call to standard output, or to a file that is there only when it is whole."""
     async with database(settings) as (connection, _):
-        project_id, call_key = await call_named(connection, given.project, given.call)
+        project_id, place = await place_named(connection, given.project, given.call)
         if given.output is None:
-            async with aclosing(export_call(connection, project_id, call_key)) as pieces:
+            async with aclosing(export_call(connection, project_id, place.call_key, schema=place.schema)) as pieces:
                 async for piece in pieces:
                     sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
         else:
-            count = await _write(connection, project_id, call_key, given.output)
+            count = await _write(connection, project_id, place, given.output)
             say(f"{count} records, events and samples exported")
 
 
-async def _write(connection: asyncpg.Connection, project_id: int, call_key: int, path: Path) -> int:
+async def _write(connection: asyncpg.Connection, project_id: int, place: Place, path: Path) -> int:
     """Returns how much it was."""
     count = 0
-    total = await count_rows(connection, project_id, call_key)
+    total = await count_rows(connection, project_id, place.call_key, schema=place.schema)
     with progress("Exporting", total) as advance, _faults(path), _replacing(path) as file:
 
         def exported(rows: int) -> None:
@@ -44,7 +44,7 @@ async def _write(connection: asyncpg.Connection, project_id: int, call_key: int,
             count += rows
             advance(rows)
 
-        async with aclosing(export_call(connection, project_id, call_key, exported)) as pieces:
+        async with aclosing(export_call(connection, project_id, place.call_key, exported, schema=place.schema)) as pieces:
             async for piece in pieces:
                 file.write(piece)
     return count

@@ -3,10 +3,11 @@
 The order is that of primary keys, so that no piece is sorted or skipped over, and depends on nothing but what was told.
 """
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -25,6 +26,24 @@ PROJECT = "select project_id from callscope.project where name = $1"
 # Every call has this record, and it is found by the call's key.
 CALL_ID = """
 select body ->> 'callId' from live.record where project_id = $1 and call_key = $2 and record_key = $2 and kind = 'call'
+"""
+_CHANGES = """
+cross join lateral (
+    select count(*) as changes, max(change_id) as last_change from live.call_change where project_id = $1 and call_key = $2
+) change
+where record.project_id = $1 and record.call_key = $2 and record.record_key = $2 and record.kind = 'call'
+"""
+# A row where the call can be read, or nothing was derived of it yet. As long as it stays the same, so does what was told.
+STATE = f"""
+select record.body ->> 'callId' as call_id, call.revision, call.derived_at, record.received_at, changes, last_change, exists (
+    select from live.meeting where project_id = $1 and call_key = $2 and meeting.expires_at <= now()
+) as has_aged
+from live.record left join live.call using (project_id, call_key) {_CHANGES} and coalesce(call.expires_at > now(), true)
+"""
+SAVED_STATE = f"""
+select call_id, call.revision, call.derived_at, session.updated_at, changes, last_change, false as has_aged
+from callscope.saved_session session join saved.call using (project_id, call_key, call_id)
+join saved.record using (project_id, call_key) {_CHANGES.replace("live.", "saved.")} and session.expires_at > now()
 """
 COUNT = """
 select (select count(*) from live.record where project_id = $1 and call_key = $2 and kind = any($3)
@@ -95,44 +114,70 @@ async def one_state(connection: asyncpg.Connection) -> AsyncIterator[None]:
         yield
 
 
-class TelemetryRows:
-    """One call's telemetry, on a connection that sees one state of it."""
+class State(NamedTuple):
+    """What a call is named, and a text that is another one as soon as anything else was told of it, or less.
 
-    def __init__(self, connection: asyncpg.Connection, project_id: int, call_key: int) -> None:
+    ``has_aged`` tells that there is still something of it that has passed its time.
+    """
+
+    call_id: str
+    tag: str
+    has_aged: bool
+
+
+class TelemetryRows:
+    """One call's telemetry, on a connection that sees one state of it. ``schema`` is where it is."""
+
+    def __init__(self, connection: asyncpg.Connection, project_id: int, call_key: int, *, schema: str = "live") -> None:
         self.connection = connection
         self.call = (project_id, call_key)
+        self._schema = schema
+
+    async def _fetch(self, sql: str, *values: Any) -> list[Any]:
+        rows: list[Any] = await self.connection.fetch(sql.replace("live.", f"{self._schema}."), *self.call, *values)
+        return rows
+
+    async def state(self) -> State | None:
+        """None where there is no such call, or it can no longer be read."""
+        sql = STATE if self._schema == "live" else SAVED_STATE
+        row = await self.connection.fetchrow(sql, *self.call)
+        if row is None:
+            return None
+        call_id, *told, has_aged = row
+        tag = hashlib.blake2b(repr((self._schema, *self.call, *told)).encode(), digest_size=16).hexdigest()
+        return State(call_id, tag, has_aged)
 
     async def call_id(self) -> str | None:
         """The platform's id; None where nothing was told of such a call."""
-        call_id: str | None = await self.connection.fetchval(CALL_ID, *self.call)
-        return call_id
+        rows = await self._fetch(CALL_ID)
+        return rows[0][0] if rows else None
 
     async def count(self, kinds: list[str]) -> int:
         """Records of these kinds, events and samples together."""
-        count: int = await self.connection.fetchval(COUNT, *self.call, kinds)
+        count: int = (await self._fetch(COUNT, kinds))[0][0]
         return count
 
     async def records(self, kind: str) -> AsyncIterator[list[str]]:
         """Bodies of the records of a kind, as JSON."""
         last = _LEAST
-        while rows := await self.connection.fetch(RECORDS, *self.call, kind, last, ROWS, BYTES):
+        while rows := await self._fetch(RECORDS, kind, last, ROWS, BYTES):
             yield [row["body"] for row in rows]
             last = rows[-1]["record_key"]
 
     async def events(self) -> AsyncIterator[list[Any]]:
         """Rows of events in order of time, with the ids that each one named, and the payload as JSON."""
         last: tuple[datetime, int] = (_START, _LEAST)
-        while rows := await self.connection.fetch(EVENTS, *self.call, *last, ROWS, BYTES):
+        while rows := await self._fetch(EVENTS, *last, ROWS, BYTES):
             yield rows
             last = (rows[-1]["at"], rows[-1]["event_key"])
 
     async def derived(self) -> set[int]:
         """Keys of the series that nobody told."""
-        return {row["series_key"] for row in await self.connection.fetch(DERIVED, *self.call)}
+        return {row["series_key"] for row in await self._fetch(DERIVED)}
 
     async def samples(self) -> AsyncIterator[list[Any]]:
         """Rows of a part of one series each: ``times`` (milliseconds since the Unix epoch) and ``values`` with commas between."""
         last: tuple[int, datetime] = (_LEAST, _START)
-        while rows := await self.connection.fetch(SAMPLES_BY_SERIES, *self.call, *last, SAMPLES):
+        while rows := await self._fetch(SAMPLES_BY_SERIES, *last, SAMPLES):
             yield rows
             last = (rows[-1]["series_key"], rows[-1]["last_at"])
