@@ -12,6 +12,7 @@ FIELDS = {
     "updateSavedSession": ("UpdateSavedSessionInput", f"savedSession {{ {SESSION} }} {PAYLOAD}"),
     "tagSession": ("TagSessionInput", f"savedSession {{ {SESSION} }} {PAYLOAD}"),
     "deleteSavedSessions": ("DeleteSavedSessionsInput", f"deletedIds {PAYLOAD}"),
+    "eraseParticipant": ("EraseParticipantInput", f"erasure {{ erasedAt callCount rowCount }} {PAYLOAD}"),
 }
 assert len(FIELDS) == len(Mutation.__strawberry_definition__.fields)
 

@@ -11,9 +11,11 @@ import pytest
 from starlette.routing import Route
 
 from callscope import settings
+from callscope.api.export import STATUS as EXPORT_STATUS
 from callscope.api.graphql import STATUS
 from callscope.api.graphql_request import MAX_BODY_BYTES
 from callscope.api.ingest import STATUS as INGEST_STATUS
+from callscope.api.keys import Scope, create
 from callscope.app import create_app
 from callscope.cli import parser
 from callscope.ingest import MAX_REFUSED, ingest_plans
@@ -183,6 +185,41 @@ async def test_a_call_is_saved_as_it_shows(inspector):
     assert payload["savedSession"]["call"] == {"id": f"saved{call['id']}", "report": call["report"]}
 
 
+async def test_a_participant_is_erased_as_it_shows(inspector):
+    await inspector.client.post("/ingest", content=sent("/ingest").encode())
+    await inspector.settle()
+    key, _ = await create(inspector.connection, "test", "eraser", frozenset({Scope.READ, Scope.ERASE}))
+    asked = {"query": fenced("graphql", "eraseParticipant")}
+    answer = await inspector.client.post("/graphql", json=asked, headers={"authorization": f"Bearer {key}"})
+    payload = answer.json()["data"]["eraseParticipant"]
+    assert payload["errors"] == []
+    assert payload["erasure"]["callCount"] == 1
+    people = await inspector.query('{ call(callId: "standup") { participants { nodes { participantId } } } }')
+    ids = {node["participantId"] for node in people["call"]["participants"]["nodes"]}
+    assert "bob" in ids
+    assert "ada" not in ids
+    (gone,) = ids - {"bob"}
+    assert gone.startswith("erased-")
+
+
+async def test_the_days_of_retention_are_where_it_says(inspector):
+    await inspector.client.post("/ingest", content=sent("/ingest").encode())
+    await inspector.settle()
+    told = re.findall(r"`(retentionDays|savedRetentionMonths)` \((\d+)\)", README)
+    project = (await inspector.query("{ project { retentionDays savedRetentionMonths } }"))["project"]
+    assert {name: int(value) for name, value in told} == project
+    await inspector.connection.execute("update callscope.project set retention_days = 1")
+    await inspector.connection.execute("update live.call set expires_at = expires_at - interval '1 day'")
+    assert (await inspector.query("{ calls { totalCount } }"))["calls"]["totalCount"] == 0
+
+
+async def test_a_call_is_downloaded_as_it_shows(inspector):
+    await inspector.client.post("/ingest", content=sent("/ingest").encode())
+    (path,) = re.findall(r"curl -o .* http://127\.0\.0\.1:8000(/export/\S+)", README)
+    answer = await inspector.client.get(path, headers={"range": "bytes=0-"})
+    assert (answer.status_code, answer.content.count(b"\n")) == (206, 8)
+
+
 # Telemetry
 
 
@@ -229,7 +266,7 @@ def test_the_defaults_of_settings_are_told():
 
 def test_every_path_is_listed_and_no_other():
     routes = {route.path for route in create_app("postgresql:///none").routes if isinstance(route, Route)}
-    assert first_column("Path") == routes
+    assert first_column("Path") == {path.replace(":path}", "}") for path in routes}
 
 
 def test_every_error_code_is_explained_with_its_status():
@@ -240,6 +277,7 @@ def test_every_error_code_is_explained_with_its_status():
         expected = str(status)
         if INGEST_STATUS.get(ErrorCode(code), status) != status:
             expected += f", of ingest {INGEST_STATUS[ErrorCode(code)]}"
+        assert EXPORT_STATUS.get(ErrorCode(code), status) in (status, INGEST_STATUS.get(ErrorCode(code)))
         assert told == expected
 
 

@@ -70,15 +70,21 @@ def parser() -> argparse.ArgumentParser:
     verb("settle", data.settle, "Derive meetings and statistics of calls whose telemetry changed.")
     maintained = verb("maintain", retention.maintain_now, "Remove what has passed its time from the disk.")
     maintained.add_argument("--json", action="store_true", help="print what was removed as JSON")
+    erased = verb("erase", retention.erase_participant, "Take a participant out of all that was told of calls, live and saved.")
+    erased.add_argument("--participant", type=text, required=True, metavar="ID", help="the platform's id, or the API's")
+    erased.add_argument("--call", type=text, metavar="CALL", help="from this call alone, by the platform's id or the API's")
+    erased.add_argument("--json", action="store_true", help="print what was erased as JSON")
     printed = verb("schema", schema.print_schema, "Print the GraphQL schema.")
     printed.add_argument("--telemetry", action="store_true", help="print the JSON Schema of telemetry instead")
     managed = verb("keys", keys.manage, "Create, list and revoke keys.")
     managed.add_argument("action", choices=["create", "list", "revoke"])
     managed.add_argument("number", nargs="?", type=number(int, 1, 2**63 - 1), help="number of the key to revoke")
     managed.add_argument("--name", type=text, help="what the key is for")
-    managed.add_argument("--scope", action="append", choices=["read", "write", "ingest"], help="what it opens (default: all)")
+    managed.add_argument(
+        "--scope", action="append", choices=["read", "write", "ingest", "erase"], help="what it opens (default: all but erase)"
+    )
     managed.add_argument("--json", action="store_true", help="print JSON")
-    for worked in (demo, imported, exported, reported, simulated, managed):
+    for worked in (demo, imported, exported, reported, erased, simulated, managed):
         worked.add_argument("--project", type=text, default="default", help="the project (tenant) to work on (default: default)")
     return top
 

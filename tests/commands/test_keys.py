@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from callscope.api.keys import Scope
+from callscope.api.keys import USUAL
 from callscope.app import create_app
 from tests.commands.command import fetch
 
@@ -62,8 +62,8 @@ def test_keys_are_listed_by_number_without_what_opens(run, database):
     run("keys", "revoke", "2")
     listed = run("keys", "list")
     first, second = listed.out.splitlines()
-    assert first.split() == ["1", f"…{keys[0][-4:]}", "open", ",".join(sorted(Scope)), "one"]
-    assert second.split() == ["2", f"…{keys[1][-4:]}", "revoked", ",".join(sorted(Scope)), "two"]
+    assert first.split() == ["1", f"…{keys[0][-4:]}", "open", ",".join(sorted(USUAL)), "one"]
+    assert second.split() == ["2", f"…{keys[1][-4:]}", "revoked", ",".join(sorted(USUAL)), "two"]
     as_json = run("keys", "list", "--json")
     assert [(row["key_id"], row["name"], row["revoked_at"] is None) for row in as_json.json] == [
         (1, "one", True),

@@ -32,6 +32,11 @@ class Scope(StrEnum):
     READ = "read"
     WRITE = "write"
     INGEST = "ingest"
+    ERASE = "erase"
+
+
+USUAL = frozenset((Scope.READ, Scope.WRITE, Scope.INGEST))
+"""What a key opens of which nothing else is said: what cannot be undone is not among it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ class Grant:
 
     @cached_property
     def _carefree(self) -> Reader:
-        return Reader(self.project_id, self.key_id, Scope.WRITE in self.scopes, aging=False)
+        may_write, may_erase = Scope.WRITE in self.scopes, Scope.ERASE in self.scopes
+        return Reader(self.project_id, self.key_id, may_write, may_erase, aging=False)
 
     @cached_property
     def _careful(self) -> Reader:
@@ -96,9 +102,7 @@ async def project_of(connection: asyncpg.Connection, name: str) -> int:
     return project_id
 
 
-async def create(
-    connection: asyncpg.Connection, project: str, name: str, scopes: frozenset[Scope] = frozenset(Scope)
-) -> tuple[str, int]:
+async def create(connection: asyncpg.Connection, project: str, name: str, scopes: frozenset[Scope] = USUAL) -> tuple[str, int]:
     """Make a key for a project, which is made too where it does not exist; returns it and the project's id.
 
     The key cannot be shown again.

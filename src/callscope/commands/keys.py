@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from callscope.api.keys import Scope, create, listed, revoke
+from callscope.api.keys import USUAL, Scope, create, listed, revoke
 from callscope.commands import CommandError, database, say
 from callscope.settings import Settings
 
@@ -14,7 +14,7 @@ from callscope.settings import Settings
 async def manage(settings: Settings, given: argparse.Namespace) -> None:
     async with database(settings) as (connection, _):
         if given.action == "create":
-            scopes = frozenset(Scope(scope) for scope in given.scope) if given.scope else frozenset(Scope)
+            scopes = frozenset(Scope(scope) for scope in given.scope) if given.scope else USUAL
             key, _ = await create(connection, given.project, given.name or "", scopes)
             say(orjson.dumps({"key": key}).decode() if given.json else key)
             if scopes == {Scope.INGEST}:

@@ -62,7 +62,7 @@ class Site:
 
 
 class Reader(NamedTuple):
-    """Who reads: a project, by one of its keys, which may write too or not.
+    """Who reads: a project, by one of its keys, which may write or erase too or not.
 
     ``aging`` tells whether parts of what it reads may have passed their time, and are not removed yet.
     """
@@ -70,6 +70,7 @@ class Reader(NamedTuple):
     project_id: int
     key_id: int = 0
     may_write: bool = False
+    may_erase: bool = False
     aging: bool = True
 
 

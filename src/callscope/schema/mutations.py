@@ -1,15 +1,16 @@
 """What can be changed. What is wrong with an input is part of the answer, all of it at once."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import strawberry
 
-from callscope import saved
+from callscope import erasure, saved
 from callscope.labels import UserError as Wrong
 from callscope.labels import labels
 from callscope.once import once
-from callscope.query.bindings import Argument, column, effect, items, one
+from callscope.query.bindings import Argument, column, effect, embedded, items, one
 from callscope.query.ids import decode_id
 from callscope.query.parameters import Reader, checked_text
 from callscope.saved import Outcome
@@ -17,10 +18,14 @@ from callscope.schema.saved_session import SCOPE, SavedSession
 from callscope.vocabulary import UserErrorCode
 
 Row = dict[str, Any]
-Run = Callable[[Any, int, Row], Awaitable[tuple[Row, bool]]]
+Run = Callable[[Any, Reader, Row], Awaitable[tuple[Row, bool]]]
 
-PAYLOAD = "call_key bigint, deleted_ids jsonb, errors jsonb, client_mutation_id text"
+PAYLOAD = (
+    "call_key bigint, deleted_ids jsonb, erased_at timestamptz, erased_calls integer, erased_rows bigint, errors jsonb,"
+    " client_mutation_id text"
+)
 FORBIDDEN = Wrong(UserErrorCode.FORBIDDEN, "This key may not change anything: use one with the scope 'write'.")
+NOT_TO_ERASE = Wrong(UserErrorCode.FORBIDDEN, "This key may not erase anything: use one with the scope 'erase'.")
 MUTATION_ID = (
     "Given back in the payload. The same mutation with the same id, sent again within a day by the same key, does nothing again."
 )
@@ -37,6 +42,11 @@ class UserError:
     )
 
 
+NOBODY = Wrong(
+    UserErrorCode.NOT_FOUND,
+    "There is no such participant: give the platform's id of one, or a global one.",
+    ("input", "participantId"),
+)
 ERRORS = items("errors", "code text, message text, field jsonb", "What was wrong: empty where all went well.")
 OWN_ID = column("client_mutation_id", "As it was given.")
 SESSION = "The saved session as it is now; null where nothing was changed."
@@ -73,6 +83,22 @@ class DeleteSavedSessionsInput:
     client_mutation_id: str | None = strawberry.field(default=strawberry.UNSET, description=MUTATION_ID)
 
 
+@strawberry.input(description="Whom to erase.")
+class EraseParticipantInput:
+    participant_id: str = strawberry.field(description="The platform's own id of the participant, or a global one.")
+    call_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="Global id of the one call to erase it from; of all of the project without it."
+    )
+    client_mutation_id: str | None = strawberry.field(default=strawberry.UNSET, description=MUTATION_ID)
+
+
+@strawberry.type(description="What was erased. The project keeps a record of it, by which key and in which calls, not of whom.")
+class Erasure:
+    erased_at: datetime = column("at", "When it was done.")
+    call_count: int = column("calls", "Calls that it was erased from, live and saved.")
+    row_count: int = column("rows", "Records and events that were rewritten.")
+
+
 @strawberry.type(description="What became of saving.")
 class SaveSessionPayload:
     saved_session: SavedSession | None = one(SESSION)
@@ -101,6 +127,15 @@ class DeleteSavedSessionsPayload:
     client_mutation_id: str | None = OWN_ID
 
 
+@strawberry.type(description="What became of erasing.")
+class EraseParticipantPayload:
+    erasure: Erasure | None = embedded(
+        "What was erased; null where nothing was.", prefix="erased_", null_when="{row}.erased_at is null"
+    )
+    errors: list[UserError] = ERRORS
+    client_mutation_id: str | None = OWN_ID
+
+
 def _key(global_id: str, *tags: str) -> int | None:
     """The call's key in an id with one of these tags; None where it is none."""
     tag, keys = decode_id(global_id) or ("", [])
@@ -116,19 +151,36 @@ def _errors(errors: list[Wrong]) -> list[Row]:
     return [{"code": wrong.code, "message": wrong.message, "field": list(wrong.field) or None} for wrong in errors]
 
 
-async def _save(connection: Any, project_id: int, given: Row) -> tuple[Row, bool]:
+async def _save(connection: Any, reader: Reader, given: Row) -> tuple[Row, bool]:
     call_key = _key(given["callId"], "call", f"{SCOPE}call")
-    return _payload(await saved.save(connection, project_id, call_key, labels(given["name"], given.get("tags"))))
+    return _payload(await saved.save(connection, reader.project_id, call_key, labels(given["name"], given.get("tags"))))
 
 
-async def _update(connection: Any, project_id: int, given: Row) -> tuple[Row, bool]:
+async def _update(connection: Any, reader: Reader, given: Row) -> tuple[Row, bool]:
     own = labels(given.get("name"), given.get("tags"))
-    return _payload(await saved.update(connection, project_id, _key(given["id"], "session"), own))
+    return _payload(await saved.update(connection, reader.project_id, _key(given["id"], "session"), own))
 
 
-async def _delete(connection: Any, project_id: int, given: Row) -> tuple[Row, bool]:
+async def _erase(connection: Any, reader: Reader, given: Row) -> tuple[Row, bool]:
+    call_key = None
+    if given.get("callId") is not None:
+        call_key = _key(given["callId"], "call", f"{SCOPE}call")
+        if call_key is None:
+            return _payload(Outcome(errors=[saved.NO_CALL]))
+    participant_id = await erasure.participant_named(connection, reader.project_id, given["participantId"])
+    calls = await erasure.calls_of(connection, reader.project_id, participant_id, call_key)
+    if not calls:
+        return _payload(Outcome(errors=[NOBODY]))
+    await connection.execute(saved.WITH_PATIENCE)
+    done = [await erasure.erase(connection, reader.project_id, participant_id, key, reader.key_id) for key in calls]
+    row, changed = _payload(Outcome())
+    erased = {"erased_at": done[-1].erased_at, "erased_calls": len(done), "erased_rows": sum(each.rows for each in done)}
+    return row | erased, changed
+
+
+async def _delete(connection: Any, reader: Reader, given: Row) -> tuple[Row, bool]:
     keys = {each: _key(each, "session") for each in given["ids"]}
-    gone = (await saved.delete(connection, project_id, [key for key in keys.values() if key is not None])).deleted
+    gone = (await saved.delete(connection, reader.project_id, [key for key in keys.values() if key is not None])).deleted
     wrong = [
         Wrong(
             UserErrorCode.NOT_FOUND,
@@ -143,30 +195,43 @@ async def _delete(connection: Any, project_id: int, given: Row) -> tuple[Row, bo
 
 
 def _check(values: Row) -> None:
-    checked_text(values["input"].get("clientMutationId"), "clientMutationId")
+    for name in ("clientMutationId", "participantId"):
+        checked_text(values["input"].get(name), name)
 
 
-def _mutation(name: str, description: str, input_type: type, run: Run) -> Any:
-    """A root field that needs a key with the scope ``write``, and does nothing again where it is sent again."""
+def _refusal(reader: Reader) -> Wrong | None:
+    return None if reader.may_write else FORBIDDEN
+
+
+def _refusal_to_erase(reader: Reader) -> Wrong | None:
+    return None if reader.may_erase else NOT_TO_ERASE
+
+
+def _mutation(
+    name: str, description: str, input_type: type, run: Run, refusal: Callable[[Reader], Wrong | None] = _refusal
+) -> Any:
+    """A root field that needs a key with the scope for it, and does nothing again where it is sent again."""
 
     async def changed(connection: Any, reader: Reader, values: Row) -> Row:
         given = values["input"]
         own = given.get("clientMutationId")
-        if not reader.may_write:
-            row, _ = _payload(Outcome(errors=[FORBIDDEN]))
+        refused = refusal(reader)
+        if refused is not None:
+            row, _ = _payload(Outcome(errors=[refused]))
         elif own is None:
-            row, _ = await run(connection, reader.project_id, given)
+            row, _ = await run(connection, reader, given)
         else:
             mutation = {"field": name, "input": given}
             key = (reader.project_id, reader.key_id)
-            row = await once(connection, key, mutation, lambda: run(connection, reader.project_id, given))
+            row = await once(connection, key, mutation, lambda: run(connection, reader, given))
         return row | {"client_mutation_id": own}
 
     return effect(description, changed, PAYLOAD, (Argument("input", input_type, "What to do."),), check=_check)
 
 
 @strawberry.type(
-    description="Everything that can be changed, by keys with the scope `write`. Each field is done whole or not at all."
+    description="Everything that can be changed, by keys with the scope `write`, or `erase` to erase. Each field is done whole or"
+    " not at all."
 )
 class Mutation:
     save_session: SaveSessionPayload = _mutation(
@@ -185,4 +250,13 @@ class Mutation:
         "Delete saved sessions. Those that can be deleted are, whatever is wrong with others.",
         DeleteSavedSessionsInput,
         _delete,
+    )
+    erase_participant: EraseParticipantPayload = _mutation(
+        "eraseParticipant",
+        "Take someone out of all that was told of calls, live and saved, for good: names, ids, user agent, location, devices, and"
+        " what its events say in words. The calls' counts, statistics and qualities stay as they were; it stays among them as a"
+        " participant whose id leads nowhere. What is told of it later is new.",
+        EraseParticipantInput,
+        _erase,
+        _refusal_to_erase,
     )

@@ -57,14 +57,13 @@ $$;
 create trigger project_retention_days after update of retention_days on callscope.project
 for each row when (new.retention_days <> old.retention_days) execute function live.move_expiry();
 
--- That participants were erased: when, by which key (null: by the command), from which calls and how many rows of what was
--- told. Not whom.
+-- That someone was erased from a call: when, by which key (null: by the command), how many rows of what was told. Not whom.
 create table callscope.erasure (
     project_id integer not null,
     erasure_id bigint generated always as identity,
     erased_at timestamptz not null default now(),
     key_id bigint,
-    call_keys bigint[] not null,
+    call_key bigint not null,
     row_count bigint not null,
     primary key (project_id, erasure_id)
 );
