@@ -5,6 +5,7 @@ from datetime import datetime
 import asyncpg
 
 from callscope.settlement import Settlement
+from callscope.storage.changes import Change, Changes, joined
 from callscope.storage.derived import DerivedTables
 from callscope.storage.meeting_removal import aged, remove_meetings
 from callscope.storage.removal import ENDLESS, remove_times
@@ -19,8 +20,10 @@ async def remove_aged(connection: asyncpg.Connection, project_id: int, call_key:
     if not gone:
         return 0
     await remove_times(connection, project_id, call_key, gone, ENDLESS)
-    changed = await remove_meetings(connection, project_id, call_key, gone)
+    series = frozenset(await remove_meetings(connection, project_id, call_key, gone))
     tables = DerivedTables(connection, project_id, call_key)
-    changed |= await tables.take_changes() or set()
-    await Settlement(tables).derive(changed)
+    pending = await tables.take_changes()
+    # The minute that a meeting ended in may be another one's, too.
+    changed = [Change(series, stretch.until, stretch.until) for stretch in gone] if series else []
+    await Settlement(tables).derive(Changes(joined([*changed, *(pending.samples if pending else [])]), None, None))
     return len(gone)

@@ -68,12 +68,7 @@ def parser() -> argparse.ArgumentParser:
     simulated.add_argument("--start", type=instant, metavar="TIME", help="when the call starts, RFC 3339 (default: it ends now)")
     simulated.add_argument("--seed", type=int, default=1, help="the same seed and start make the same calls (default 1)")
     verb("settle", data.settle, "Derive meetings and statistics of calls whose telemetry changed.")
-    maintained = verb("maintain", retention.maintain_now, "Remove what has passed its time from the disk.")
-    maintained.add_argument("--json", action="store_true", help="print what was removed as JSON")
-    erased = verb("erase", retention.erase_participant, "Take a participant out of all that was told of calls, live and saved.")
-    erased.add_argument("--participant", type=text, required=True, metavar="ID", help="the platform's id, or the API's")
-    erased.add_argument("--call", type=text, metavar="CALL", help="from this call alone, by the platform's id or the API's")
-    erased.add_argument("--json", action="store_true", help="print what was erased as JSON")
+    erased = _keeping(verb)
     printed = verb("schema", schema.print_schema, "Print the GraphQL schema.")
     printed.add_argument("--telemetry", action="store_true", help="print the JSON Schema of telemetry instead")
     managed = verb("keys", keys.manage, "Create, list and revoke keys.")
@@ -87,6 +82,17 @@ def parser() -> argparse.ArgumentParser:
     for worked in (demo, imported, exported, reported, erased, simulated, managed):
         worked.add_argument("--project", type=text, default="default", help="the project (tenant) to work on (default: default)")
     return top
+
+
+def _keeping(verb: Callable[..., argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """The verbs of what is kept and for how long; the one that works on a project is returned."""
+    maintained = verb("maintain", retention.maintain_now, "Remove what has passed its time from the disk.")
+    maintained.add_argument("--json", action="store_true", help="print what was removed as JSON")
+    erased = verb("erase", retention.erase_participant, "Take a participant out of all that was told of calls, live and saved.")
+    erased.add_argument("--participant", type=text, required=True, metavar="ID", help="the platform's id, or the API's")
+    erased.add_argument("--call", type=text, metavar="CALL", help="from this call alone, by the platform's id or the API's")
+    erased.add_argument("--json", action="store_true", help="print what was erased as JSON")
+    return erased
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,10 +17,12 @@ from callscope.analysis.merging import Body
 from callscope.query.ids import decode_id
 from callscope.settlement import Settlement
 from callscope.storage.call_locks import TAKE
+from callscope.storage.changes import Change, Changes, joined
 from callscope.storage.derived import DerivedTables
 from callscope.storage.elsewhere import Elsewhere
 from callscope.storage.erasure_rows import ErasureRows, Event, Record
 from callscope.storage.keys import key_of
+from callscope.telemetry import EPOCH
 
 PLACES = ("live", "saved")
 OF_A_CALL = ("call", "savedcall", "session")
@@ -57,8 +59,6 @@ update saved.call set revision = latest.revision from latest where project_id = 
 RECORD = """
 insert into callscope.erasure (project_id, key_id, call_key, row_count) values ($1, $2, $3, $4) returning erased_at
 """
-# Settling goes without them to the end of its transaction.
-WITH_NESTED_LOOPS = "reset enable_nestloop"
 ERASED = "erased"
 """Kind of a record that is there for its key alone: it keeps out what was told once."""
 
@@ -114,7 +114,6 @@ async def erase(
         rows = 0
         for part in parts:
             rows += await part.rewrite(identity)
-        await connection.execute(WITH_NESTED_LOOPS)
         erased_at = await connection.fetchval(RECORD, project_id, key_id, call_key, rows)
     return Erasure(call_key, rows, erased_at)
 
@@ -139,8 +138,13 @@ class _Part:
         series, records = await self._rewrite_records(identity, texts)
         events = await self._rewrite_events(identity, texts)
         await self._rows.rename_series(series)
-        changed = await self._tables.take_changes() or set()
-        await Settlement(self._tables).derive({series.get(key, key) for key in changed}.union(series.values()))
+        pending = await self._tables.take_changes()
+        changed = [Change(frozenset(series.values()), EPOCH, EPOCH)] if series else []
+        changed += [
+            change._replace(series_keys=frozenset(series.get(key, key) for key in change.series_keys))
+            for change in (pending.samples if pending else [])
+        ]
+        await Settlement(self._tables).derive(Changes(joined(changed), None, None))
         return records + events
 
     async def _rewrite_records(self, identity: Identity, texts: list[str]) -> tuple[dict[int, int], int]:

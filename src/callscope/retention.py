@@ -76,7 +76,7 @@ _AGING = {
     "issue": _numbered("started_at"),
     "metric_series": _at("ended_at"),
     "report": _REPORT,
-    **{table: _at("at") for table in TIME_TABLES},
+    **{table: _at("at") for table in (*TIME_TABLES, "metric_sketch")},
 }
 
 

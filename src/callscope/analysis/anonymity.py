@@ -108,6 +108,8 @@ def record(kind: str, body: Body, identity: Identity) -> Body:
     if not identity.is_own(body):
         return {name: value if name in ID_FIELDS else identity.hidden(value) for name, value in identity.renamed(body).items()}
     told = identity.renamed(body)
+    if "revisionOf" in told:
+        told["revisionOf"] = identity.hidden(told["revisionOf"])
     if kind == "participant":
         return _participant(told)
     told.pop("name", None)
@@ -127,7 +129,7 @@ def _participant(body: Body) -> Body:
     ran_on = {name: system[name] for name in ("browser", "os") if name in system}
     if "browserVersion" in system:
         ran_on["browserVersion"] = system["browserVersion"].partition(".")[0]
-    kept = {name: body[name] for name in ("participantId", "kind", "sdk", "version") if name in body}
+    kept = {name: body[name] for name in ("participantId", "kind", "sdk", "version", "revisionOf") if name in body}
     return kept | ({"system": ran_on} if ran_on else {}) | {"isRedacted": True}
 
 

@@ -106,6 +106,7 @@ class Engine:
         references: Mapping[str, str] | None = None,
         scopes: Mapping[str, Mapping[str, str]] | None = None,
         settled: Collection[str] = (),
+        *,
         readable_tables: ReadableTables | None = None,
     ) -> None:
         self.schema = schema

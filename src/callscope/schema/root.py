@@ -134,4 +134,4 @@ def engine() -> Engine:
     """The compiler and runner of operations, on live and saved data."""
     places = {SCOPE: SAVED_TABLES}
     readable = readable_tables(SAVED_TABLES, SCOPE)
-    return Engine(CORE_SCHEMA, LIVE_TABLES, REFERENCE_TABLES, places, SETTLED_TABLES, readable)
+    return Engine(CORE_SCHEMA, LIVE_TABLES, REFERENCE_TABLES, places, SETTLED_TABLES, readable_tables=readable)

@@ -45,7 +45,8 @@ select project_id, call_key from live.call_change
 where (project_id = $1 or $1 is null) and (call_key = any($3::bigint[]) or $3 is null)
 group by project_id, call_key order by min(change_id) limit $2
 """
-TRY_LOCK = "select pg_try_advisory_xact_lock($1)"
+# The first may be kept by a server that follows the call, beyond the transaction; the second never is (storage/call_locks.py).
+TRY_LOCK = "select pg_try_advisory_xact_lock($1) and pg_try_advisory_xact_lock(~ $1::bigint)"
 RECORDS = "select kind, body::text, received_at from live.record where project_id = $1 and call_key = $2"
 NEW_RECORDS = f"{RECORDS} and record_key = any($3::bigint[])"
 SETTINGS = """

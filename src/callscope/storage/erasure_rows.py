@@ -147,7 +147,7 @@ class ErasureRows:
     async def rename_series(self, keys: Mapping[int, int]) -> None:
         """Give the samples of series, and whatever else is kept of them by time, other keys."""
         if keys:
-            for row in await self._connection.fetch(SERIES_TABLES, TIME_TABLES):
+            for row in await self._connection.fetch(SERIES_TABLES, list(TIME_TABLES)):
                 sql = RENAME_SERIES.format(table=row["table_name"])
                 await self._connection.execute(sql, *self._call, list(keys), list(keys.values()))
 

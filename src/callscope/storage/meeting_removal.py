@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from callscope.analysis.revisions import KIND as REVISION
 from callscope.storage.removal import Stretch
 
 # An instant belongs to the meeting that it falls into, or to the next one; what comes after all of them to none.
@@ -63,6 +64,10 @@ with {
 )
 delete from live.record where record.project_id = $1 and record.call_key = $2 and record.record_key <> $2 and case
     when record.kind = 'series' then not {_SAMPLES.format(key="record.record_key")}
+    when record.kind = '{REVISION}' then exists (
+        select from {_STRETCHES} where (record.body ->> 'at')::timestamptz > stretch.after
+            and (record.body ->> 'at')::timestamptz <= stretch.until
+    )
     when record.kind = 'mention' then not {
     _left("event", "record.record_key in (own.participant_key, own.connection_key, own.stream_key)")
 }
@@ -88,6 +93,8 @@ FORGET_SERIES = f"""
 delete from live.metric_series series where series.project_id = $1 and series.call_key = $2
     and not {_SAMPLES.format(key="series.series_key")}
 """
+# Sketches are of all series together, and made anew.
+FORGET_SKETCHES = "delete from live.metric_sketch where project_id = $1 and call_key = $2"
 CHANGED_SERIES = """
 select series_key from live.metric_series where project_id = $1 and call_key = $2 and started_at <= $3
 """
@@ -105,6 +112,7 @@ async def remove_meetings(connection: asyncpg.Connection, project_id: int, call_
     await connection.execute(FORGET_RECORDS, *call, numbers, after, until)
     await connection.execute(FORGET_INSTANTS, *call, after, until, next_at)
     await connection.execute(FORGET_SERIES, *call)
+    await connection.execute(FORGET_SKETCHES, *call)
     await connection.execute(FORGET_MEETINGS, *call, numbers)
     await connection.execute(REMEMBER_NUMBERS, *call, numbers)
     return {row["series_key"] for row in await connection.fetch(CHANGED_SERIES, *call, max(until))}
