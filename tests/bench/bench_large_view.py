@@ -7,7 +7,6 @@ from statistics import median
 from typing import Any
 
 import asyncpg
-from redis import Redis
 
 from callscope.telemetry import EPOCH
 from tests.bench.bench_data import Bench
@@ -56,6 +55,7 @@ from live.metric_series series join live.metric_sample sample using (project_id,
 where series.project_id = $1 and series.call_key = $2 and series.metric = $3 and series.media = $4 and series.direction = $5
 group by 1
 """
+REVISE = "update live.call set revision = revision + 1 where project_id = $1 and call_key = $2"
 
 
 @dataclass
@@ -72,10 +72,11 @@ class Call:
 
 
 async def measure(found: Bench, server: Server, call: Call) -> None:
-    client, redis, content = Client(server), Redis.from_url(found.redis_url), body(VIEW, {"id": call.id})
+    client, content = Client(server), body(VIEW, {"id": call.id})
     times = []
     for _ in range(COLD_ROUNDS):
-        redis.flushdb()
+        # Nobody has summaries of a revision that is new.
+        await found.connection.execute(REVISE, found.project_id, call.key)
         answer, milliseconds = timed(client, content)
         times.append(milliseconds)
     call.cold = median(times)
