@@ -4,7 +4,7 @@ import asyncio
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median
+from statistics import quantiles
 from urllib.parse import urlsplit
 
 import orjson
@@ -121,8 +121,8 @@ def requests_of(server: Server) -> dict[str, list[bytes]]:
 
 
 def measure(sizes: list[Bench]) -> None:
-    """Each size's request after the other's, because other work on the machine comes and goes."""
-    print(f"{SECONDS:g} s, one request at a time over HTTP, to each size in turn; medians, ms")
+    """Each size's request after the other's, and what those take that nothing else on the machine holds up."""
+    print(f"{SECONDS:g} s, one request at a time over HTTP, to each size in turn; the fastest tenth's slowest, ms")
     print(f"{'':34}" + "".join(f"{CALLS * times:>9} calls" for times in TIMES) + f"{'growth':>9}{'target':>8}")
     with ExitStack() as stack:
         servers = [stack.enter_context(callscope(one)) for one in sizes]
@@ -130,7 +130,7 @@ def measure(sizes: list[Bench]) -> None:
         for name in OPERATIONS:
             sides = [(server.where, given[name]) for server, given in zip(servers, requests, strict=True)]
             in_turn(sides, seconds=WARM_SECONDS)
-            figures = [median(of_size) * 1000 for of_size in in_turn(sides, seconds=SECONDS)]
+            figures = [quantiles(of_size, n=10)[0] * 1000 for of_size in in_turn(sides, seconds=SECONDS)]
             growth = max(figures[1:]) / figures[0]
             print(f"{name:34}" + "".join(f"{figure:15.3f}" for figure in figures) + f"{growth:9.2f}{TARGET:8.2f}", flush=True)
 

@@ -366,10 +366,12 @@ class Compiler:
             width = len(self.nodes[narrow.ids][1].keys)
             # Inside of a scope an object goes by its id there and by the one that it has outside of any.
             tags = {narrow.ids, self.prefix(self.nodes[narrow.ids][1]) + narrow.ids}
-            arrays = [self.parameters.add(_keys(site, path, tags, width, at), "bigint[]") for at in range(width)]
+            given = [self.parameters.add(_keys(site, path, tags, width, at), "bigint[]") for at in range(width)]
+            # How many there are is hidden from the planner: else PostgreSQL plans anew each time, which costs more than it gains.
+            arrays = [f"array(select unnest({array}))" for array in given]
             parameter, first = f"(select * from unnest({', '.join(arrays)}))", arrays[0]
             if not isinstance(value, list):
-                parameter = "((" + ", ".join(f"({array})[1]" for array in arrays) + "))"
+                parameter = "((" + ", ".join(f"({array})[1]" for array in given) + "))"
         else:
             parameter = self.parameters.add(_text(site, path, narrow.convert), cast("str", narrow.type))
         return self.format(narrow.sql, row=row, parent=parent, value=parameter, first=first)

@@ -29,7 +29,7 @@ MEETING = "The meeting that it belongs to; null for what belongs to none, for ex
 
 @strawberry.input(description=FILTER)
 class ConnectionFilter:
-    calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
+    calls: list[strawberry.ID] | None = narrow("{row}.call_key = any({first})", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(
         "({row}.call_key, {row}.meeting_number) in {value}", "In one of these meetings.", ids="meeting"
     )

@@ -40,7 +40,7 @@ class EventFilter:
     outcomes: list[Outcome] | None = narrow("{row}.outcome = any({value})", "What became of the attempt.", type="text[]")
     codes: list[int] | None = narrow("{row}.code = any({value})", "The platform's codes.", type="integer[]")
     subcodes: list[int] | None = narrow("{row}.subcode = any({value})", "The platform's subcodes.", type="integer[]")
-    calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
+    calls: list[strawberry.ID] | None = narrow("{row}.call_key = any({first})", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(
         "{row}.call_key = any({first}) and exists (select from {meeting} own where own.call_key = {row}.call_key"
         " and {row}.at between own.started_at and own.ended_at and (own.call_key, own.number) in {value})",

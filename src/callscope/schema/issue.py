@@ -58,7 +58,7 @@ class Rule:
 class IssueFilter:
     kinds: list[IssueKind] | None = narrow("{row}.kind = any({value})", "Kinds.", type="text[]")
     severities: list[Severity] | None = narrow("{row}.severity = any({value})", "How much they matter.", type="text[]")
-    calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
+    calls: list[strawberry.ID] | None = narrow("{row}.call_key = any({first})", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(
         "({row}.call_key, {row}.meeting_number) in {value}", "In one of these meetings.", ids="meeting"
     )

@@ -47,7 +47,7 @@ class MeetingOrder:
 
 @strawberry.input(description=FILTER)
 class MeetingFilter:
-    calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "Of one of these calls.", ids="call")
+    calls: list[strawberry.ID] | None = narrow("{row}.call_key = any({first})", "Of one of these calls.", ids="call")
     started_from: datetime | None = narrow("{row}.started_at >= {value}", "Started at or after.", type="timestamptz")
     started_to: datetime | None = narrow("{row}.started_at <= {value}", "Started at or before.", type="timestamptz")
     call_types: list[CallType] | None = narrow("{row}.call_type = any({value})", "Shapes.", type="text[]")

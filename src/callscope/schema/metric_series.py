@@ -17,7 +17,7 @@ class MetricSeriesFilter:
     metrics: list[Metric] | None = narrow("{row}.metric = any({value})", "What is measured.", type="text[]")
     media: list[Media] | None = narrow("{row}.media = any({value})", "Kinds of media.", type="text[]")
     directions: list[Direction] | None = narrow("{row}.direction = any({value})", "Sent or received.", type="text[]")
-    calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
+    calls: list[strawberry.ID] | None = narrow("{row}.call_key = any({first})", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(
         "{row}.call_key = any({first}) and exists (select from {meeting} own where own.call_key = {row}.call_key"
         " and own.started_at <= {row}.ended_at and own.ended_at >= {row}.started_at and (own.call_key, own.number) in {value})",

@@ -47,7 +47,7 @@ class MediaDevice:
 
 @strawberry.input(description=FILTER)
 class ParticipantFilter:
-    calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
+    calls: list[strawberry.ID] | None = narrow("{row}.call_key = any({first})", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(
         "{row}.call_key = any({first}) and exists (select from {connection} own where own.call_key = {row}.call_key"
         " and own.participant_key = {row}.participant_key and (own.call_key, own.meeting_number) in {value})",

@@ -39,7 +39,7 @@ TOTALS = (
 
 @strawberry.input(description=FILTER)
 class StreamFilter:
-    calls: list[strawberry.ID] | None = narrow("{row}.call_key in {value}", "In one of these calls.", ids="call")
+    calls: list[strawberry.ID] | None = narrow("{row}.call_key = any({first})", "In one of these calls.", ids="call")
     meetings: list[strawberry.ID] | None = narrow(
         "({row}.call_key, {row}.meeting_number) in {value}", "In one of these meetings.", ids="meeting"
     )
