@@ -24,7 +24,7 @@ def test_the_seed_asks_what_the_schema_has(schema: GraphQLSchema) -> None:
 
 
 def test_examples_are_named_and_explained() -> None:
-    assert 8 <= len(EXAMPLES) <= 12
+    assert 8 <= len(EXAMPLES) <= 13
     assert len({example.title for example in EXAMPLES}) == len(EXAMPLES)
     assert all(example.title and example.description for example in EXAMPLES)
     assert all("`" not in example.description for example in EXAMPLES)

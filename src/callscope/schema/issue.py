@@ -24,11 +24,11 @@ _CONCERNED = (
 # What happened to it, and to its connection and its participant as a whole.
 _BEFELL = (
     "{row}.call_key = {parent}.call_key and case"
-    " when {parent}.stream_key is not null then {row}.stream_key = {parent}.stream_key or {row}.stream_key is null"
+    " when {parent}.stream_key is not null then ({row}.stream_key = {parent}.stream_key or {row}.stream_key is null"
     " and ({row}.connection_key = {parent}.connection_key"
-    " or {row}.connection_key is null and {row}.participant_key = {parent}.participant_key)"
-    " when {parent}.connection_key is not null then {row}.connection_key = {parent}.connection_key"
-    " or {row}.connection_key is null and {row}.stream_key is null and {row}.participant_key = {parent}.participant_key"
+    " or {row}.connection_key is null and {row}.participant_key = {parent}.participant_key))"
+    " when {parent}.connection_key is not null then ({row}.connection_key = {parent}.connection_key"
+    " or {row}.connection_key is null and {row}.stream_key is null and {row}.participant_key = {parent}.participant_key)"
     " else {row}.participant_key = {parent}.participant_key end"
 )
 _MARGIN = "interval '30 seconds'"
