@@ -381,7 +381,7 @@ class TestDatabase:
             (asyncpg.QueryCanceledError("s3cret"), 503, "TIMEOUT"),
             (asyncpg.ConnectionDoesNotExistError("s3cret"), 503, "OVERLOADED"),
             (TimeoutError("s3cret"), 503, "OVERLOADED"),
-            (asyncpg.UndefinedTableError("s3cret"), 500, "INTERNAL"),
+            (asyncpg.UndefinedColumnError("s3cret"), 500, "INTERNAL"),
         ],
     )
     async def test_what_fails_there_is_told_without_its_inside(self, inspector, monkeypatch, error, status, code):

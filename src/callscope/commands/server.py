@@ -16,7 +16,7 @@ import asyncpg
 import orjson
 import uvicorn
 
-from callscope.api.keys import create, grant_of, project_of
+from callscope.api.keys import Scope, create, grant_of, project_of
 from callscope.app import create_app
 from callscope.commands import CommandError, database, database_at, ensure_migrated, say
 from callscope.commands.progress import progress
@@ -129,7 +129,7 @@ async def _usable_key(connection: asyncpg.Connection, project: str, kept: Path) 
     grant = await grant_of(connection, known)
     if grant is not None and grant.project_id == await project_of(connection, project):
         return known
-    key, _ = await create(connection, project, "demo")
+    key, _ = await create(connection, project, "demo", frozenset(Scope))
     _write_secret(kept, key)
     return key
 
