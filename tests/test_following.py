@@ -32,8 +32,8 @@ EXACT = (
 )
 """Tables that are the same as if all were derived at once, but for what is judged later."""
 JUDGED = {
-    "call": {"revision", "derived_at", "is_provisional", "received_at"},
-    "meeting": {"derived_at"},
+    "call": {"revision", "derived_at", "is_provisional", "received_at", "expires_at"},
+    "meeting": {"derived_at", "received_at", "expires_at"},
 }
 OF_ISSUES = {"issue_count", "error_count", "mean_opinion_score", "worst_severity", "issue_seconds"}
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
