@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -250,14 +250,19 @@ async def test_killing_postgresql_loses_and_repeats_nothing(data_dir):
         async def backend() -> int:
             connection = await connect(url)
             try:
-                return await connection.fetchval(f"select max(pid) {OTHER_BACKENDS}")
+                return await connection.fetchval(f"select max(pid) {OTHER_BACKENDS} and backend_type = 'client backend'")
             finally:
                 await connection.close()
 
         victims = iter([postmaster, backend])
 
         async def kill() -> None:
-            os.kill(await next(victims)(), signal.SIGKILL)
+            victim, is_killed = next(victims), False
+            while not is_killed:
+                # A backend may end by itself meanwhile.
+                with suppress(ProcessLookupError):
+                    os.kill(await victim(), signal.SIGKILL)
+                    is_killed = True
             await asyncio.to_thread(join, data_dir)
 
         connection = await connect(url)

@@ -10,7 +10,7 @@ import pytest
 
 from callscope.simulation import demo_calls
 from callscope.web.examples import examples
-from tests.commands.command import Client, is_free, leftovers
+from tests.commands.command import Client, is_free, leftovers, wait_until
 from tests.commands.dumps import GOOD
 
 EXAMPLES, SEED = examples()
@@ -54,6 +54,8 @@ def test_its_key_ingests_at_the_address_and_below_it(demo):
     record = {"type": "participant", "callId": "told", "participantId": "ada", "displayName": "Ada"}
     assert client.post(client.ingest_url, json.dumps(record).encode()) == {"calls": ["told"], "accepted": 1, "refused": []}
     assert client.post(f"{client.ingest_url}/rtcstats", GOOD)["calls"] == ["standup"]
+    shown = '{ told: call(callId: "told") { id } standup: call(callId: "standup") { id } }'
+    wait_until(lambda: all(client.ask(shown).values()))
 
 
 def test_the_playground_is_there(demo):
