@@ -24,7 +24,7 @@ from tests.inspector import inspector as running
 from tests.plans import sample_plans
 from tests.saving import saved
 
-MEMORY, MEMORY_BYTES = Path("/dev/shm"), 4 * 2**30  # noqa: S108
+MEMORY, MEMORY_BYTES = Path("/dev/shm"), 4 * 2**30
 """A folder without a disk, where there is one with enough room: each test copies a database, which is five hundred files."""
 
 

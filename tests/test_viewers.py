@@ -133,7 +133,7 @@ async def test_of_a_live_call_each_summary_is_computed_once_for_each_revision_ho
         for number in range(1, revisions):
             seen = {answer["freshness"]["derivedAt"] for answer in answers}
             await large.tell([failure(number)])
-            while seen.issuperset(answer["freshness"]["derivedAt"] for answer in answers[-len(watching) :]):  # noqa: ASYNC110
+            while seen.issuperset(answer["freshness"]["derivedAt"] for answer in answers[-len(watching) :]):
                 assert not any(task.done() for task in watching)
                 await asyncio.sleep(0.01)
         over.set()
