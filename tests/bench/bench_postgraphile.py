@@ -114,7 +114,7 @@ def postgraphile(found: Bench) -> Iterator[Server]:
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             await_answer(f"http://127.0.0.1:{port}")
-            yield Server(f"http://127.0.0.1:{port}", "none")
+            yield Server(f"http://127.0.0.1:{port}", "none", process.pid)
         finally:
             process.terminate()
 
