@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -107,8 +108,8 @@ group by series_key
 """
 STORE_SAMPLES = """
 insert into live.metric_sample as stored (project_id, call_key, series_key, at, value)
-select $1, $2, told.series_key, told.at, told.value
-from unnest($3::bigint[], $4::timestamptz[], $5::float8[]) as told(series_key, at, value)
+select $1, $2, told.series_key, to_timestamp(told.at / 1000), told.value
+from unnest($3::bigint[], $4::float8[], $5::float8[]) as told(series_key, at, value)
 on conflict (project_id, call_key, series_key, at) do update set value = excluded.value where stored.value <> excluded.value
 """
 FORGET_SAMPLES = """
@@ -303,15 +304,13 @@ class DerivedTables:
         ]
         if shrunk:
             await self._forget_samples(shrunk)
-        rows = [
-            (track.series.series_key, from_milliseconds(at), value)
-            for track in tracks
-            for at, value in zip(track.times, track.values, strict=True)
-        ]
-        if rows:
-            keys, instants, values = (list(column) for column in zip(*rows, strict=True))
-            await self.connection.execute(STORE_SAMPLES, *self.call, keys, instants, values)
-            await self.roll_up([Change(frozenset(keys), min(instants), max(instants))])
+        keys = [key for track in tracks for key in repeat(track.series.series_key, len(track.times))]
+        if keys:
+            times = [at for track in tracks for at in track.times]
+            values = [value for track in tracks for value in track.values]
+            await self.connection.execute(STORE_SAMPLES, *self.call, keys, times, values)
+            span = from_milliseconds(min(times)), from_milliseconds(max(times))
+            await self.roll_up([Change(frozenset(keys), *span)])
 
     async def revision(self) -> int:
         return await self.connection.fetchval(REVISION, *self.call) or 0

@@ -40,26 +40,27 @@ _COLUMNS = "project_id, call_key, metric, media, direction, step_seconds, at, bi
 _ARRAYS = """array_agg(bin order by bin), array_agg(sample_count order by bin), array_agg(minimum order by bin),
     array_agg(maximum order by bin)"""
 SKETCHED = "select distinct metric, media, direction from live.metric_sketch where project_id = $1 and call_key = $2"
+# One group at a time: so samples are counted by two numbers, and not by three texts besides.
 SKETCH = f"""
 insert into live.metric_sketch ({_COLUMNS})
-select $1, $2, metric, media, direction, {SKETCH_SECONDS[0]}, at, {_ARRAYS}
-from (
-    select series.metric, series.media, series.direction, date_bin('{SKETCH_SECONDS[0]} s', sample.at, 'epoch') as at,
-        {bin_sql("sample.value")} as bin, count(*)::integer as sample_count, min(sample.value) as minimum,
-        max(sample.value) as maximum
-    from live.metric_series series,
-    lateral (
-        select own.at, own.value from live.metric_sample own
-        where own.project_id = $1 and own.call_key = $2 and own.series_key = series.series_key
-            and own.at >= date_bin('{SKETCH_SECONDS[0]} s', $6::timestamptz, 'epoch')
-            and own.at < date_bin('{SKETCH_SECONDS[0]} s', $7::timestamptz, 'epoch') + interval '{SKETCH_SECONDS[0]} s'
-        offset 0
-    ) sample
-    where series.project_id = $1 and series.call_key = $2
-        and (series.metric, series.media, series.direction) in (select * from unnest($3::text[], $4::text[], $5::text[]))
-    group by 1, 2, 3, 4, 5
-) binned
-group by metric, media, direction, at
+select $1, $2, told.metric, told.media, told.direction, {SKETCH_SECONDS[0]}, sketched.*
+from unnest($3::text[], $4::text[], $5::text[]) told(metric, media, direction),
+lateral (
+    select at, {_ARRAYS}
+    from (
+        select date_bin('{SKETCH_SECONDS[0]} s', at, 'epoch') as at, {bin_sql("value")} as bin, count(*)::integer as sample_count,
+            min(value) as minimum, max(value) as maximum
+        from live.metric_sample
+        where project_id = $1 and call_key = $2 and series_key = any(array(
+                select series_key from live.metric_series
+                where project_id = $1 and call_key = $2 and (metric, media, direction) = (told.metric, told.media, told.direction)
+            ))
+            and at >= date_bin('{SKETCH_SECONDS[0]} s', $6::timestamptz, 'epoch')
+            and at < date_bin('{SKETCH_SECONDS[0]} s', $7::timestamptz, 'epoch') + interval '{SKETCH_SECONDS[0]} s'
+        group by 1, 2
+    ) binned
+    group by at
+) sketched
 {_STORE}
 """
 ADD_UP = f"""
