@@ -13,11 +13,12 @@ from tests.inspector import Inspector
 Row = dict[str, Any]
 
 SELECTIONS = {
-    "calls": """callId platform state startedAt lastActiveAt durationSeconds isLarge tags savedSession { id }
+    "calls": """callId platform state meanOpinionScore startedAt lastActiveAt durationSeconds isLarge tags savedSession { id }
         statistics { callType participantCount issueCount issueSeconds errorCount } issues(first: 50) { nodes { kind severity } }
         meanOpinionScore ratings { lowest } worstIssue { severity }
         participants(first: 50) { nodes { participantId displayName userAgent sdk { name } location { country } } }""",
-    "meetings": """startedAt endedAt durationSeconds isLarge statistics { callType participantCount issueCount issueSeconds }
+    "meetings": """startedAt endedAt durationSeconds isLarge meanOpinionScore
+        statistics { callType participantCount issueCount issueSeconds }
         worstIssue { severity } call { id }""",
     "participants": """participantId kind displayName userAgent errorCount issueCount location { country } sdk { name }
         system { browser } call { id } connections(first: 50) { nodes { meeting { id } } }""",

@@ -20,6 +20,7 @@ BY = {
     "ISSUE_COUNT": lambda row: row["statistics"]["issueCount"],
     "WORST_ISSUE": lambda row: list(Severity).index(row["worstIssue"]["severity"]) if row["worstIssue"] else 0,
     "ISSUE_SECONDS": lambda row: row["statistics"]["issueSeconds"],
+    "MEAN_OPINION_SCORE": lambda row: row["meanOpinionScore"] if row["meanOpinionScore"] is not None else float("inf"),
     "AT": lambda row: instant(row["at"]),
     "SAVED_AT": lambda row: instant(row["savedAt"]),
     "NAME": lambda row: row["name"].casefold(),

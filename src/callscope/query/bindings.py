@@ -57,10 +57,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Order:
-    """Columns that a list is ordered by, with their SQL types; the table's keys break ties."""
+    """Columns that a list is ordered by, with their SQL types; the table's keys break ties.
+
+    ``null_as`` is what a null of the first one counts as.
+    """
 
     columns: tuple[tuple[str, SqlType], ...]
     descending: bool = False
+    null_as: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Rows and pages of rows: where they come from, how they are narrowed, ordered and cut."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLObjectType
 
-from callscope.query.bindings import Many, Order, Table, table_of
+from callscope.query.bindings import Many, Table, table_of
 from callscope.query.json_sql import Columns, array_sql, object_sql
 from callscope.query.paging import Keyset, Page
 from callscope.query.parameters import Values
@@ -43,7 +43,7 @@ class Rows:
         order = binding.order
         if order_by:
             named = binding.orders[str(order_by["field"])]
-            order = Order(named.columns, descending=str(order_by["direction"]) == "DESC")
+            order = replace(named, descending=str(order_by["direction"]) == "DESC")
         source = compiler.place(table.name)
         if binding.source is not None:
             source = f"({compiler.format(binding.source, parent=parent, args=compiler.arguments(site, binding.arguments))})"

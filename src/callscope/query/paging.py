@@ -34,23 +34,25 @@ class Keyset:
     name: str
     columns: tuple[tuple[str, SqlType], ...]
     descending: bool
+    null_as: str | None
 
     @classmethod
     def of(cls, table: Table, order: Order) -> "Keyset":
         ordered = [column for column, _ in order.columns]
         keys = tuple(key for key in zip(table.keys, table.key_types, strict=True) if key[0] not in ordered)
         direction = "desc" if order.descending else "asc"
-        return cls(".".join([table.name, *ordered, direction]), (*order.columns, *keys), order.descending)
+        return cls(".".join([table.name, *ordered, direction]), (*order.columns, *keys), order.descending, order.null_as)
 
     def order_sql(self, row: str, *, backward: bool = False) -> str:
         direction = " desc" if self.descending != backward else ""
         return ", ".join(f"{expression}{direction}" for expression in self.expressions(row))
 
     def expressions(self, row: str) -> list[str]:
-        return [f"{row}.{column}" for column, _ in self.columns]
+        first, *others = (f"{row}.{column}" for column, _ in self.columns)
+        return [first if self.null_as is None else f"coalesce({first}, '{self.null_as}')", *others]
 
     def cursor_sql(self, row: str) -> str:
-        values = [_to_text(f"{row}.{column}", type_) for column, type_ in self.columns]
+        values = [_to_text(expression, type_) for expression, (_, type_) in zip(self.expressions(row), self.columns, strict=True)]
         return " || '~' || ".join([f"'{self.name}'", *values])
 
     def decode(self, argument: str, cursor: str) -> list[Any]:

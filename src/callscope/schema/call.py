@@ -31,6 +31,7 @@ class CallOrderField(Term):
     ISSUE_COUNT = "ISSUE_COUNT", "Number of issues."
     WORST_ISSUE = "WORST_ISSUE", "Severity of the worst issue."
     ISSUE_SECONDS = "ISSUE_SECONDS", "Durations of its issues together."
+    MEAN_OPINION_SCORE = "MEAN_OPINION_SCORE", "Mean opinion score; what has none counts as better than any."
 
 
 @strawberry.input(description="How a list of calls is ordered.")
@@ -147,6 +148,7 @@ ORDERS = {
     "ISSUE_COUNT": Order((("issue_count", "integer"),)),
     "WORST_ISSUE": Order((("worst_severity", "integer"),)),
     "ISSUE_SECONDS": Order((("issue_seconds", "double precision"),)),
+    "MEAN_OPINION_SCORE": Order((("mean_opinion_score", "double precision"),), null_as="infinity"),
 }
 
 CALLS = many(
