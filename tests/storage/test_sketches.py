@@ -1,5 +1,6 @@
 """Distributions of many series' samples."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -11,8 +12,8 @@ from callscope.vocabulary import Direction, Media, Metric
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SKETCHES = """
-select metric, direction, step_seconds, at, bins, sample_counts, minimums, maximums from live.metric_sketch where project_id = $1
-order by 1, 2, 3, 4
+select metric, direction, step_seconds, at, bins, sample_counts, minimums, maximums, begun, ended
+from live.metric_sketch where project_id = $1 order by 1, 2, 3, 4
 """
 COUNTED = (
     "select sum(n) from (select unnest(sample_counts) as n from live.metric_sketch where project_id = $1 and step_seconds = $2) x"
@@ -102,6 +103,23 @@ async def test_few_series_are_not_sketched_until_they_are_many(inspector):
     assert await sketches(inspector) == []
     await inspector.tell(told[SKETCH_ABOVE:])
     assert len({row[3] for row in await sketches(inspector) if row[2] == 10}) >= 30
+
+
+async def test_series_are_counted_where_they_begin_and_end(inspector):
+    told = crowd(Random(6), seconds=120)
+    await inspector.tell(told)
+    late = [
+        samples(record.participant_id, [(at, 1.0) for at in (130, 150, 181)[: 1 + n % 3]]) for n, record in enumerate(told[::2])
+    ]
+    await inspector.tell(late)
+    series: dict[str, list[float]] = {}
+    for record in (*told, *late):
+        series.setdefault(record.participant_id, []).extend(record.times)
+    for step in (10, 60):
+        edges = [Counter(end(times) // 1000 // step * step for times in series.values()) for end in (min, max)]
+        rows = [row for row in await sketches(inspector) if row[2] == step]
+        found = [{row[3].timestamp(): row[place] for row in rows if row[place]} for place in (8, 9)]
+        assert found == edges
 
 
 async def test_only_what_changed_is_sketched_again(inspector, monkeypatch):

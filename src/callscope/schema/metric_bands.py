@@ -9,7 +9,7 @@ from callscope.query.errors import bad_input
 from callscope.schema.grid import BUCKETS_ARGUMENT, STARTS, TIMES, bucket, grid, template
 from callscope.schema.metric_series import METRIC_ARGUMENTS
 from callscope.storage.sketches import GROWTH, SKETCH_ABOVE, SKETCH_SECONDS, bin_sql
-from callscope.vocabulary import Metric, Unit
+from callscope.vocabulary import Direction, Media, Metric, Term, Unit
 
 MAX_PERCENTILES = 100
 BOUND = f"{GROWTH - 1:.0%}".replace("%", " %")
@@ -43,35 +43,39 @@ class MetricBands:
     bands: list[PercentileBand] = items("bands", "percentile float8, values float8[]", "A band for each percentile, as asked.")
 
 
-_OF_ASKED = (
-    "{0}.call_key = {{parent}}.call_key and {0}.metric = asked.metric and (asked.media is null or {0}.media = asked.media)"
-    " and (asked.direction is null or {0}.direction = asked.direction)"
-)
-# Whether a series is among so many that they were sketched; buckets that are shorter than a sketch are read from samples.
-_IS_SKETCHED = """
-    grid.unit is not null and exists (
-        select from {metric_sketch} known
-        where known.call_key = series.call_key and known.metric = series.metric and known.media = series.media
-            and known.direction = series.direction
-    )
+def _listed(terms: type[Term]) -> str:
+    """All of them, as an array in SQL."""
+    return f"array{[str(term) for term in terms]}"
+
+
+_SKETCHED = """
+    from {metric_sketch} sketch
+    where sketch.call_key = {parent}.call_key and sketch.metric = asked.metric
+        and (asked.media is null or sketch.media = asked.media)
+        and (asked.direction is null or sketch.direction = asked.direction) and sketch.step_seconds = grid.unit
 """
-# Series by series: PostgreSQL knows too little of a call that has just arrived to find the way by itself.
+# Series of kinds that were not sketched; and all, where buckets are shorter than a sketch. Series by series: PostgreSQL knows too
+# little of a call that has just arrived to find the way by itself.
 _RAW = f"""
-    from {{metric_series}} series,
+    from unnest({_listed(Media)}) as kind(media), unnest({_listed(Direction)}) as way(direction), {{metric_series}} series,
     lateral (
         select CHOSEN from {{metric_sample}} sample
         where sample.call_key = series.call_key and sample.series_key = series.series_key
             and sample.at >= grid.started_at and sample.at <= grid.until
         offset 0
     ) own
-    where {_OF_ASKED.format("series")} and not ({_IS_SKETCHED})
+    where (asked.media is null or kind.media = asked.media) and (asked.direction is null or way.direction = asked.direction)
+        and (grid.unit is null or not exists (
+            select from {{metric_sketch}} known where known.call_key = {{parent}}.call_key and known.metric = asked.metric
+                and known.media = kind.media and known.direction = way.direction
+        ))
+        and series.call_key = {{parent}}.call_key and series.metric = asked.metric and series.media = kind.media
+        and series.direction = way.direction
 """
 _BINNED = f"""
-    select {bucket("sketch.at")} as bucket, each.bin, each.sample_count, each.minimum, each.maximum
-    from {{metric_sketch}} sketch,
-        unnest(sketch.bins, sketch.sample_counts, sketch.minimums, sketch.maximums) each(bin, sample_count, minimum, maximum)
-    where {_OF_ASKED.format("sketch")} and sketch.step_seconds = grid.unit
-        and sketch.at >= grid.started_at and sketch.at <= grid.ended_at
+    select {bucket("filled.at")} as bucket, each.bin, each.sample_count, each.minimum, each.maximum
+    from (select sketch.* {_SKETCHED} and sketch.at >= grid.started_at and sketch.at <= grid.ended_at) filled,
+        unnest(filled.bins, filled.sample_counts, filled.minimums, filled.maximums) each(bin, sample_count, minimum, maximum)
     union all
     select {bucket("own.at")}, {bin_sql("own.value")}, 1, own.value, own.value {template(_RAW, CHOSEN="sample.at, sample.value")}
 """
@@ -127,13 +131,11 @@ _COUNTED = f"""
         from {STARTS} as place(bucket)
         left join (
             select step.bucket, sum(step.change) as change
-            from {{metric_series}} series,
+            from (select sketch.at, sketch.begun, sketch.ended {_SKETCHED} and sketch.at <= grid.until) edge,
             lateral (
-                values ({bucket("greatest(series.started_at, grid.started_at)")}, 1),
-                    ({bucket("series.ended_at")} + grid.width, -1)
+                values ({bucket("greatest(edge.at, grid.started_at)")}, edge.begun),
+                    (greatest({bucket("edge.at")} + grid.width, grid.started_at), -edge.ended)
             ) step(bucket, change)
-            where {_OF_ASKED.format("series")} and {_IS_SKETCHED}
-                and series.started_at <= grid.until and series.ended_at >= grid.started_at
             group by 1
         ) spanning using (bucket)
         left join (

@@ -249,17 +249,22 @@ class DerivedTables:
             if span is not None:
                 await self._sketches.renew([group], *span)
         self._forgotten = set()
-        await self._renew_sketches(series, known - renewed)
+        await self._renew_sketches(series, known, renewed)
 
     async def renew_sketches(self, series: Mapping[int, MetricSeries]) -> None:
         """Bring those up to date that there are."""
-        await self._renew_sketches(series, await self._sketches.known())
+        await self._renew_sketches(series, await self._sketches.known(), set())
 
-    async def _renew_sketches(self, series: Mapping[int, MetricSeries], known: set[Group]) -> None:
+    async def _renew_sketches(self, series: Mapping[int, MetricSeries], known: set[Group], renewed: set[Group]) -> None:
+        """Those of the known groups that changed; ``renewed`` ones are sketched already."""
+        changed = set(renewed)
         for change in joined(self._rolled):
-            changed = known & {group_of(series[key]) for key in change.series_keys if key in series}
-            if changed:
-                await self._sketches.renew(changed, change.samples_from, change.samples_to)
+            groups = (known - renewed) & {group_of(series[key]) for key in change.series_keys if key in series}
+            if groups:
+                await self._sketches.renew(groups, change.samples_from, change.samples_to)
+                changed |= groups
+        if changed:
+            await self._sketches.count(changed)
         self._rolled = []
 
     def _stored_group(self, series_key: int) -> Group:

@@ -2,7 +2,8 @@
 
 Values are counted in bins that grow with them, as DDSketch has it (Masson and others, 2019): two values of one bin differ by 1 %
 at most. Beside its count, a bin has the least and the greatest of its values. So sketches of several intervals add up to that of
-all of them, and a percentile is read within 1 %. Like rollups, an interval is always sketched from all of its samples.
+all of them, and a percentile is read within 1 %. Like rollups, an interval is always sketched from all of its samples. How many
+series there are at a time is the number of those that began by then, less those that ended before.
 """
 
 from collections import Counter
@@ -80,6 +81,36 @@ from (
 group by metric, media, direction, at
 {_STORE}
 """
+COUNT = f"""
+with edges as (
+    select told.metric, told.media, told.direction, date_bin('{SKETCH_SECONDS[0]} s', edge.at, 'epoch') as at,
+        sum(edge.begun) as begun, sum(edge.ended) as ended
+    from unnest($3::text[], $4::text[], $5::text[]) told(metric, media, direction)
+    join live.metric_series series on series.project_id = $1 and series.call_key = $2 and series.metric = told.metric
+        and series.media = told.media and series.direction = told.direction,
+    lateral (values (series.started_at, 1, 0), (series.ended_at, 0, 1)) edge(at, begun, ended)
+    group by 1, 2, 3, 4
+),
+counted as (
+    select metric, media, direction, step.seconds, date_bin(make_interval(secs => step.seconds), at, 'epoch') as at,
+        sum(begun)::integer as begun, sum(ended)::integer as ended
+    from edges, unnest(array{list(SKETCH_SECONDS)}) step(seconds) group by 1, 2, 3, 4, 5
+),
+known as (
+    select sketch.metric, sketch.media, sketch.direction, sketch.step_seconds, sketch.at, coalesce(counted.begun, 0) as begun,
+        coalesce(counted.ended, 0) as ended
+    from live.metric_sketch sketch
+    left join counted on counted.metric = sketch.metric and counted.media = sketch.media
+        and counted.direction = sketch.direction and counted.seconds = sketch.step_seconds and counted.at = sketch.at
+    where sketch.project_id = $1 and sketch.call_key = $2
+        and (sketch.metric, sketch.media, sketch.direction) in (select * from unnest($3::text[], $4::text[], $5::text[]))
+        and (sketch.begun, sketch.ended) is distinct from (coalesce(counted.begun, 0), coalesce(counted.ended, 0))
+)
+update live.metric_sketch sketch set begun = known.begun, ended = known.ended
+from known
+where sketch.project_id = $1 and sketch.call_key = $2 and sketch.metric = known.metric and sketch.media = known.media
+    and sketch.direction = known.direction and sketch.step_seconds = known.step_seconds and sketch.at = known.at
+"""
 FORGET = """
 delete from live.metric_sketch where project_id = $1 and call_key = $2
     and (metric, media, direction) in (select * from unnest($3::text[], $4::text[], $5::text[]))
@@ -111,6 +142,10 @@ class Sketches:
         given = (*self._columns(groups), samples_from, samples_to)
         await self._connection.execute(SKETCH, *self._call, *given)
         await self._connection.execute(ADD_UP, *self._call, *given)
+
+    async def count(self, groups: Collection[Group]) -> None:
+        """Note how many series of groups begin and end in each interval, once their samples are sketched."""
+        await self._connection.execute(COUNT, *self._call, *self._columns(groups))
 
     async def forget(self, groups: Collection[Group]) -> None:
         await self._connection.execute(FORGET, *self._call, *self._columns(groups))
