@@ -5,9 +5,12 @@ knows; fields left out are unknown. Records of one subject add up, in any order 
 starts (attemptedAt, connectedAt, …) take the earliest, ends (closedAt, …) the latest, and anything else the value of the
 highest ``version``. Of what is a ``revisionOf`` one thing, only the highest version counts at all. Instants are RFC 3339 text
 with an offset, or numbers: milliseconds since the Unix epoch.
+
+Network addresses and secrets are hidden in whatever text a record has (``privacy``), so that no source can forget to.
 """
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, get_args
 
@@ -24,6 +27,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from callscope.privacy import hidden, hidden_in_agent, hidden_in_fields, hidden_in_id, hidden_in_version
 from callscope.vocabulary import (
     DataWarningKind,
     DeviceKind,
@@ -66,7 +70,8 @@ def _instant(value: str | float | datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-def _text(value: Any) -> Any:
+def storable(value: Any) -> Any:
+    """Text that PostgreSQL can hold; raises ValueError where it cannot."""
     if isinstance(value, str):
         if "\x00" in value:
             raise ValueError("should not contain NUL characters")
@@ -87,16 +92,25 @@ def _number(value: float) -> float:
     return value + 0.0
 
 
+def _told(value: Any) -> Any:
+    return hidden(storable(value)) if isinstance(value, str) else value
+
+
 def _payload(value: Any, depth: int = 0) -> Any:
     if depth > MAX_PAYLOAD_DEPTH:
         raise ValueError(f"should not be nested deeper than {MAX_PAYLOAD_DEPTH} levels")
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, dict):
-        return {_text(key): _payload(item, depth + 1) for key, item in value.items()}
+        fields = hidden_in_fields({storable(key): item for key, item in value.items()})
+        return {key: storable(item) if isinstance(item, str) else _payload(item, depth + 1) for key, item in fields.items()}
     if isinstance(value, list):
         return [_payload(item, depth + 1) for item in value]
-    return _text(value)
+    return _told(value)
+
+
+def _hiding(hide: Callable[[str], str]) -> BeforeValidator:
+    return BeforeValidator(lambda value: hide(storable(value)) if isinstance(value, str) else value)
 
 
 def _whole(value: Any) -> Any:
@@ -116,9 +130,12 @@ Instant = Annotated[
     BeforeValidator(_instant, json_schema_input_type=str | float),
     Field(description="RFC 3339 text with an offset, or milliseconds since the Unix epoch; years 2000 to 2099."),
 ]
-Id = Annotated[str, Field(min_length=1, max_length=512), BeforeValidator(_text)]
-Name = Annotated[str, Field(max_length=512), BeforeValidator(_text)]
-Text = Annotated[str, Field(max_length=4096), BeforeValidator(_text)]
+Id = Annotated[str, Field(min_length=1, max_length=512), _hiding(hidden_in_id)]
+Label = Annotated[str, Field(min_length=1, max_length=512), _hiding(hidden)]
+Name = Annotated[str, Field(max_length=512), _hiding(hidden)]
+Text = Annotated[str, Field(max_length=4096), _hiding(hidden)]
+Version = Annotated[str, Field(max_length=4096), _hiding(hidden_in_version)]
+Agent = Annotated[str, Field(max_length=4096), _hiding(hidden_in_agent)]
 Payload = Annotated[Any, BeforeValidator(_payload)]
 Flag = Annotated[bool, Field(strict=True)]
 # Within bounds in which even the sum of many squares is finite, for PostgreSQL's aggregates.
@@ -160,15 +177,15 @@ class Location(Model):
 
 class System(Model):
     browser: Name | None = None
-    browser_version: Text | None = None
+    browser_version: Version | None = None
     os: Text | None = None
-    os_version: Text | None = None
+    os_version: Version | None = None
     device: Text | None = None
 
 
 class Sdk(Model):
     name: Name | None = None
-    version: Text | None = None
+    version: Version | None = None
 
 
 class MediaDevice(Model):
@@ -199,7 +216,7 @@ class CallRecord(Record):
     media_mode: MediaMode | None = None
     started_at: Instant | None = None
     ended_at: Instant | None = None
-    tags: list[Id] | None = Field(default=None, max_length=100)
+    tags: list[Label] | None = Field(default=None, max_length=100)
 
 
 class ParticipantRecord(Record):
@@ -219,7 +236,7 @@ class ParticipantRecord(Record):
     )
     system: System | None = None
     sdk: Sdk | None = None
-    user_agent: Text | None = None
+    user_agent: Agent | None = None
     devices: list[MediaDevice] | None = Field(default=None, max_length=100)
     is_redacted: Flag | None = Field(default=None, description="True where the platform withheld this participant's details.")
 
@@ -284,7 +301,7 @@ class EventRecord(Record):
     type: Literal["event"] = "event"
     at: Instant
     category: EventCategory
-    name: Id = Field(description="The name in the source's own words.")
+    name: Label = Field(description="The name in the source's own words.")
     severity: Severity = Severity.INFO
     outcome: Outcome | None = None
     code: Code | None = None

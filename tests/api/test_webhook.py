@@ -127,6 +127,13 @@ class TestKey:
         assert key not in figures
         assert 'route="/ingest/{source}/{key}"' in figures
 
+    async def test_that_stands_in_place_of_a_source_is_not_told(self, inspector):
+        key = await key_for(inspector, Scope.INGEST)
+        for path in (f"/ingest/{key}", f"/ingest/{key}/vonage"):
+            answer = await inspector.client.post(path, content=CALLBACK)
+            assert "The key should stand behind a source" in refusal(answer, 400, "BAD_REQUEST")
+            assert key not in answer.text
+
     async def test_is_not_asked_to_come_back_with_what_is_refused(self, inspector):
         key = await key_for(inspector, Scope.INGEST)
         answer = await inspector.client.post(f"/ingest/vonage/{key}", content=b'{"sessionId":"s","event":"archive"}')

@@ -119,7 +119,7 @@ def test_an_undocumented_table_is_kept_as_raw_events():
     row = {"CallId": CALL, "ParticipantId": LEG, "Outcome": "ok", "Host": "at 10.1.2.3:443", "OperationName": "x"}
     event = only(read([flat(name, row, CallClientTimeStamp="2024-05-01T10:00:01Z")]), "event")
     assert (event.category, event.name, event.connection_id) == (EventCategory.OTHER, "x", LEG)
-    assert event.payload == {"outcome": "ok", "host": "at [address]"}
+    assert event.payload == {"outcome": "ok", "host": "at [address]:443"}
     assert only(read([flat(name, {"CallId": CALL})]), "event").name == name
     assert refused(read([{"Type": f"ACS{name}", "CallId": CALL}])).code == "time_missing"
 

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from ipaddress import ip_address
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_an_instant_some_seconds_after_another():
     assert Row({"a": 1}).after(None, "a") is Row({}).after(start, "a") is None
 
 
-def test_versions_of_software_are_no_addresses():
-    row = Row({"UserAgent": "Chrome/120.0.0.0", "New": "10.0.0.1", "diagnosticOptions": '{"appVersion": "1.2.3.4"}'})
-    assert row.json("diagnosticOptions") == {"appVersion": "1.2.3.4"}
-    assert row.rest() == {"userAgent": "Chrome/120.0.0.0", "new": "[address]"}
+def test_the_address_of_a_client():
+    assert Row({"callerIpAddress": "81.2.69.142:443", "properties": {"callId": "c"}}).address() == ip_address("81.2.69.142")
+    assert Row({"ClientIP": "2a02:d5c0::7"}).address() == ip_address("2a02:d5c0::7")
+    assert Row({"ClientIP": "10.0.0.1", "relayIp": "81.2.69.142"}).address() is None

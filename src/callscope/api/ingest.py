@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from callscope.api.admission import Admission, Visit
-from callscope.api.keys import Grant, Keyring, Scope
+from callscope.api.keys import PREFIX, Grant, Keyring, Scope
 from callscope.api.metrics import Metrics
 from callscope.api.signatures import Signature, Signatures
 from callscope.api.unavailability import INTERNAL, database_errors
@@ -180,7 +180,9 @@ async def _spool(request: Request, file: BinaryIO, visit: Visit, signature: Sign
 def _source(name: str) -> Source:
     source = SOURCES.get(name)
     if source is None:
-        raise RequestError(ErrorCode.BAD_REQUEST, f"There is no source '{name}': it should be one of {', '.join(SOURCES)}.")
+        # A key belongs behind a source, and in no answer.
+        told = "The key should stand behind a source" if name.startswith(PREFIX) else f"There is no source '{name}'"
+        raise RequestError(ErrorCode.BAD_REQUEST, f"{told}: it should be one of {', '.join(SOURCES)}.")
     return source
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from callscope.sources.acs_values import camel, from_json, is_missing, is_withheld, number, time, without_addresses
+from callscope.sources.acs_values import camel, check_depth, from_json, is_missing, is_withheld, number, time
+from callscope.sources.addresses import Address, in_text
 from callscope.telemetry import EARLIEST, LATEST
 
 FINAL_VERSION = 1_000_000_000
@@ -25,8 +26,8 @@ FRAME = frozenset(
 )  # fmt: skip
 """Columns that tell of the log, not of the call."""
 
-PLAIN = frozenset({"useragent", "sdkversion", "diagnosticoptions"})
-"""Columns that hold no network addresses, but versions that look like some."""
+CLIENT_ADDRESSES = ("calleripaddress", "clientipaddress", "clientip", "participantipaddress", "endpointipaddress", "ipaddress")
+"""Of these, the first is of the envelope that all logs of Azure have."""
 
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
@@ -149,23 +150,22 @@ class Row:
         return instant.astimezone(UTC)
 
     def json(self, column: str) -> Any:
-        """A value that may be JSON inside of a string, without network addresses."""
+        """A value that may be JSON inside of a string."""
         return self._fit(from_json(self._value(column)), column)
 
     def _fit(self, value: Any, column: str) -> Any:
-        if column.lower() in PLAIN:
-            return value
         try:
-            return without_addresses(value)
+            check_depth(value)
         except ValueError as error:
             raise self.error(column, "payload_invalid", str(error)) from None
+        return value
 
     def pass_over(self, *columns: str) -> None:
         """Count columns as told, whatever they hold."""
         self._asked.update(column.lower() for column in columns)
 
     def rest(self) -> dict[str, Any]:
-        """What nobody asked for, under the names of the diagnostic settings' shape (camelCase), without network addresses."""
+        """What nobody asked for, under the names of the diagnostic settings' shape (camelCase)."""
         known = self._asked | FRAME
         told = ((name, value) for name, value in self._columns.items() if name not in known)
         return {camel(self._names[name]): self._fit(value, name) for name, value in told}
@@ -179,6 +179,11 @@ class Row:
         if call_id is None:
             raise self.error(columns[0], "call_missing", f"should tell the call in {' or '.join(columns)}")
         return call_id
+
+    def address(self) -> Address | None:
+        """The client's own on the public network, if a column tells it; none of those that Azure documents does."""
+        told = (self._columns.get(name) for name in CLIENT_ADDRESSES)
+        return next((found for value in told if isinstance(value, str) and (found := in_text(value[:MAX_TEXT]))), None)
 
     def logged_at(self) -> datetime | None:
         """When the service wrote the row, which may be days after what it tells."""

@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from callscope.privacy import hidden_in_id
 from callscope.sources.acs_columns import Row
 from callscope.sources.acs_values import is_withheld
+from callscope.sources.addresses import Address
 from callscope.telemetry import ParticipantRecord, Sdk, System, Telemetry, WarningRecord
 from callscope.vocabulary import DataWarningKind, EndpointKind
 
@@ -38,6 +40,8 @@ class Person:
     participant_id: str | None
     is_server: bool
     endpoint_type: str | None
+    address: Address | None = None
+    """To be located by."""
 
 
 def person(row: Row, call_id: str, version: int) -> Person | None:
@@ -50,7 +54,7 @@ def person(row: Row, call_id: str, version: int) -> Person | None:
     connection = told or endpoint or identifier
     if connection is None:
         raise row.error("participantId", "participant_missing", "should tell the participant in ParticipantId or EndpointId")
-    return Person(call_id, version, connection, None if is_server else identifier or endpoint, is_server, kind)
+    return Person(call_id, version, connection, None if is_server else identifier or endpoint, is_server, kind, row.address())
 
 
 def as_version(
@@ -62,7 +66,7 @@ def as_version(
     if len(name) > MAX_NAME:
         name = f"{table}/{hashlib.sha256(name.encode()).hexdigest()}"
     for record in records:
-        yield record.model_copy(update={"version": version, "revision_of": name})
+        yield record.model_copy(update={"version": version, "revision_of": hidden_in_id(name)})
 
 
 def participant(who: Person, sdk_version: str | None, os_version: str | None) -> list[ParticipantRecord | WarningRecord]:
@@ -76,6 +80,7 @@ def participant(who: Person, sdk_version: str | None, os_version: str | None) ->
         version=who.version,
         participant_id=who.participant_id,
         kind=_kind(who.endpoint_type, os_version),
+        address=who.address,
         system=_system(os_version) if os_version else None,
         sdk=Sdk(name=SDK, version=sdk_version) if sdk_version else None,
         is_redacted=True if is_redacted else None,

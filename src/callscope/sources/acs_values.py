@@ -1,6 +1,5 @@
 """Values as ACS logs write them: numbers and JSON inside of strings, three ways to write a time, four to say nothing."""
 
-import ipaddress
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +11,6 @@ from callscope.telemetry import MAX_PAYLOAD_DEPTH
 _NUMBER = re.compile(r"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _PORTAL_TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d\d):(\d\d)(?:\.(\d{1,7}))? ([AP]M)", re.ASCII)
 _CAPITALS = re.compile(r"[A-Z]+(?=[A-Z][a-z]|\d|$)|[A-Z]")
-_ADDRESS = re.compile(r"(?<![\w.:])[0-9A-Fa-f]{0,4}[.:][0-9A-Fa-f.:]{1,40}(?![\w:])")
 _MAX_NUMBER = 1e100
 
 
@@ -72,26 +70,9 @@ def from_json(value: Any) -> Any:
     return value
 
 
-def without_addresses(value: Any, depth: int = 0) -> Any:
-    """Payloads of the SDK follow no published schema: what looks like a network address in them is taken out.
-
-    Raises ValueError where a value is nested too deeply to be stored.
-    """
+def check_depth(value: Any, depth: int = 0) -> None:
+    """Raises ValueError where a value is nested too deeply to be stored."""
     if depth > MAX_PAYLOAD_DEPTH:
         raise ValueError(f"should not be nested deeper than {MAX_PAYLOAD_DEPTH} levels")
-    if isinstance(value, str):
-        return _ADDRESS.sub(_hidden, value)
-    if isinstance(value, list):
-        return [without_addresses(item, depth + 1) for item in value]
-    if isinstance(value, dict):
-        return {name: without_addresses(item, depth + 1) for name, item in value.items()}
-    return value
-
-
-def _hidden(match: re.Match[str]) -> str:
-    address = match[0].rstrip(".:")
-    try:
-        ipaddress.ip_address(address.partition(":")[0] if address.count(":") == 1 else address)
-    except ValueError:
-        return match[0]
-    return "[address]"
+    for item in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
+        check_depth(item, depth + 1)

@@ -1,5 +1,7 @@
 """The public address of a client, where a source tells one: it is passed on in memory only, to be made a location of (``geoip``).
 
+Everywhere else, addresses are hidden (``privacy``).
+
 A client learns its address from STUN servers, as a server-reflexive candidate; a relayed one names it as where it was asked from.
 Browsers leave it out or write ``0.0.0.0`` where pages must not know it.
 """
@@ -12,7 +14,9 @@ from typing import Any
 Address = IPv4Address | IPv6Address
 
 _CANDIDATE = re.compile(r"candidate:\S+ \d+ \S+ \d+ (?P<address>\S+) \d+ typ (?P<type>\w+)(?: raddr (?P<related>\S+))?")
-_IN_TEXT = re.compile(r"(?<![\w.:])[0-9A-Fa-f]{0,4}[.:][0-9A-Fa-f.:]{1,40}(?![\w:])")
+_IN_TEXT = re.compile(
+    r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9])|(?<![\w.:])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f.:]{1,40}(?![\w:])"
+)
 _LOCAL = ("local-candidate", "localcandidate")
 _RELAYED = ("relay", "relayed")
 

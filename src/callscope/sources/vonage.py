@@ -8,16 +8,16 @@ callbacks carry; the others leave the participant out, so that empty data never 
 All times are the platform's own, so there is no client's clock to set.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from callscope.privacy import MAX_ID, hidden, pseudonym
 from callscope.sources import Refusal, vonage_rows
-from callscope.sources.acs_values import without_addresses
+from callscope.sources.acs_values import check_depth
 from callscope.sources.addresses import in_text
 from callscope.sources.lines import unpacked_head
 from callscope.telemetry import (
@@ -30,10 +30,10 @@ from callscope.telemetry import (
     StreamRecord,
     Telemetry,
     Text,
+    storable,
 )
 from callscope.vocabulary import EventCategory, Outcome, Platform, Severity, StreamSource
 
-MAX_ID = 512
 VIDEO_TYPES = {"camera": StreamSource.CAMERA, "screen": StreamSource.SCREEN, "custom": StreamSource.CUSTOM}
 OBJECTS = {
     "connectionCreated": "connection",
@@ -60,17 +60,15 @@ class Told(BaseModel):
 class Connection(Told):
     id: Id
     created_at: Instant | None = None
-    data: Text | None = None
+    data: Annotated[str, Field(max_length=4096), BeforeValidator(storable)] | None = None
+    """As it is: it may tell the address by which its owner is located."""
 
     @property
     def participant_id(self) -> str | None:
         """The token's data, which stays the same when its owner comes back; None where this callback does not carry it."""
         if not self.data:
             return None
-        shown = without_addresses(self.data)
-        if shown == self.data and len(shown) <= MAX_ID:
-            return self.data
-        return f"{shown[: MAX_ID - 17]}-{hashlib.sha256(self.data.encode()).hexdigest()[:16]}"
+        return self.data if len(self.data) <= MAX_ID else pseudonym(hidden(self.data), self.data)
 
 
 class Stream(Told):
@@ -156,7 +154,7 @@ def _connection(call_id: str, connection: Connection, **told: Any) -> Iterator[T
         yield ParticipantRecord(
             call_id=call_id,
             participant_id=connection.participant_id,
-            display_name=_display_name(without_addresses(connection.data)),
+            display_name=_display_name(hidden(connection.data)),
             address=in_text(connection.data),
         )
 
@@ -190,6 +188,7 @@ def _event(call_id: str, callback: Callback) -> EventRecord:
         extra["stream"] = {name: value for name, value in more.items() if value is not None} or None
     if owner and owner.model_extra:
         extra["connection"] = owner.model_extra
+    check_depth(extra)
     category = EventCategory.STREAM if stream else EventCategory.CONNECTION if connection else EventCategory.OTHER
     return EventRecord(
         call_id=call_id,
@@ -199,7 +198,7 @@ def _event(call_id: str, callback: Callback) -> EventRecord:
         severity=Severity.WARNING if callback.reason == UNWISHED else Severity.INFO,
         outcome=Outcome.SUCCEEDED if callback.event in {"connectionCreated", "streamCreated"} else None,
         message=callback.reason,
-        payload=without_addresses({name: value for name, value in extra.items() if value is not None}) or None,
+        payload={name: value for name, value in extra.items() if value is not None} or None,
         connection_id=owner.id if owner else None,
         stream_id=stream.id if stream else None,
     )

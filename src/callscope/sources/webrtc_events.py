@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from callscope.privacy import ADDRESS, hidden
 from callscope.sources.jitsi import MIXED, Tracks
 from callscope.sources.webrtc_counters import instant, number, text
 from callscope.vocabulary import EventCategory, Outcome, Severity
@@ -16,9 +17,8 @@ from callscope.vocabulary import EventCategory, Outcome, Severity
 MAX_TEXT = 300
 MAX_ITEMS = 50
 
-_ADDRESS = re.compile(
-    r"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}(?:\.\d{1,3}){0,3}|[\w-]{1,63}\.local)(?!\w)"
-)
+_LOCAL_NAME = re.compile(r"(?<![\w.-])[\w-]{1,63}\.local(?!\w)")
+"""As multicast DNS makes it, in place of an address."""
 _SDP = re.compile(r"(?:\b[a-z]=|candidate:).*", re.DOTALL)
 _CANDIDATE = re.compile(r"candidate:\S+ \d+ (\w{1,10}) \d+ \S+ \d+ typ (\w{1,10})")
 _FAILURE = "OnFailure"
@@ -40,7 +40,9 @@ def clean(value: Any, length: int = MAX_TEXT) -> str | None:
     """Text fit to be stored: not too long, without NUL characters, network addresses and pieces of SDP."""
     if not isinstance(value, str):
         return None
-    return _SDP.sub("[sdp]", _ADDRESS.sub("[address]", value[:length].replace("\x00", ""))) or None
+    # First more than that: half of an address would not be known as one.
+    shown = hidden(_SDP.sub("[sdp]", value[: length + MAX_TEXT].replace("\x00", "")))
+    return _LOCAL_NAME.sub(ADDRESS, shown)[:length] or None
 
 
 def meaning(name: str, data: Any, *, is_of_page: bool) -> Meaning | None:
