@@ -7,9 +7,10 @@ where a key or a field says so. What is hidden leaves a mark, and stays as it is
 
 import hashlib
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from string import ascii_letters
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 ADDRESS, SECRET = "[address]", "[secret]"
@@ -81,6 +82,7 @@ _SECRET_KEY = re.compile(
 _ADDRESS_KEY = re.compile(r"(?:(?:^|_)[iI][pP]|(?<=[a-z0-9])I[pP]|^IP)(?:[vV]?[46])?(?:_?[aA](?:ddr|DDR)(?:ess|ESS)?)?$")
 _VERSION_KEY = re.compile(r"version|build|agent|sdk", re.IGNORECASE)
 _SERVER_KEYS = frozenset({"credential", "urls"})
+MAX_KNOWN_KEY = 100
 
 
 def hidden(text: str) -> str:
@@ -116,28 +118,57 @@ def hidden_in_fields(fields: dict[str, Any]) -> dict[str, Any]:
     is_server = not _SERVER_KEYS.isdisjoint(fields)
     found: dict[str, Any] = {}
     for key, value in fields.items():
-        shown = name = hidden(key)
+        told = _known_key(key) if len(key) <= MAX_KNOWN_KEY else Key.of(key)
+        shown = told.shown
         while shown in found:
-            shown = f"{name} {len(found)}"
-        is_user = is_server and key.lower() == "username"
-        found[shown] = SECRET if is_user and value else _hidden_under(key, value)
+            shown = f"{told.shown} {len(found)}"
+        found[shown] = SECRET if is_server and told.is_user and value else _hidden_under(told, value)
     return found
 
 
-def _hidden_under(key: str, value: Any) -> Any:
+class Key(NamedTuple):
+    """What a key says of its value."""
+
+    shown: str
+    is_secret: bool
+    is_version: bool
+    is_address: bool
+    is_user: bool
+
+    @classmethod
+    def of(cls, key: str) -> "Key":
+        bare = re.sub(r"[\W_]", "", key).lower()
+        return cls(
+            shown=hidden(key),
+            is_secret=_SECRET_KEY.search(bare) is not None,
+            is_version=_VERSION_KEY.search(key) is not None,
+            is_address=_ADDRESS_KEY.search(key) is not None,
+            is_user=bare == "username",
+        )
+
+
+@lru_cache(4096)
+def _known_key(key: str) -> Key:
+    """The same few come again and again."""
+    return Key.of(key)
+
+
+def _hidden_under(key: Key, value: Any) -> Any:
     if isinstance(value, bool) or value is None or value == "":
         return value
-    if _SECRET_KEY.search(re.sub(r"[\W_]", "", key).lower()):
+    if key.is_secret:
         return SECRET
     if isinstance(value, str):
-        return hidden_in_version(value) if _VERSION_KEY.search(key) else hidden(value)
+        return hidden_in_version(value) if key.is_version else hidden(value)
     # As a number, or as a list of its bytes.
     is_plain = isinstance(value, int | float) or (isinstance(value, list) and all(isinstance(item, int) for item in value))
-    return ADDRESS if is_plain and _ADDRESS_KEY.search(key) else value
+    return ADDRESS if key.is_address and is_plain else value
 
 
 def _hidden(text: str, *, is_agent: bool) -> str:
     if _HARMLESS.fullmatch(text):
+        return text
+    if not _may_tell_address(text) and "%" not in text and not _ANY_SECRET.search(text.lower()):
         return text
     # What is hidden may leave something that looks otherwise without it.
     for _ in range(MAX_ROUNDS):
@@ -155,9 +186,13 @@ def _without(text: str, *, is_agent: bool) -> str:
     for needed, pattern, mark in _SECRETS if _ANY_SECRET.search(lower) else ():
         if needed.search(lower):
             text = pattern.sub(mark, text)
-    if text.count(".") < 3 and text.count(":") < 2:
+    if not _may_tell_address(text):
         return text
     return _ADDRESSES.sub(lambda match: _of_ipv6(match) if ":" in match[0] else _of_ipv4(match, is_agent=is_agent), text)
+
+
+def _may_tell_address(text: str) -> bool:
+    return text.count(".") >= 3 or text.count(":") >= 2
 
 
 def _of_ipv4(match: "re.Match[str]", *, is_agent: bool) -> str:
@@ -178,7 +213,7 @@ def _of_ipv6(match: "re.Match[str]") -> str:
     if all(len(part) == 2 for part in parts):
         # A fingerprint of a certificate is as long as its digest; what has six groups is an address of hardware.
         return ADDRESS if len(parts) in {6, 8} else match[0]
-    before, after = match.string[: match.start()][-1:], match.string[match.end() : match.end() + 1]
+    before, after = match.string[max(match.start() - 1, 0) : match.start()], match.string[match.end() : match.end() + 1]
     for length in range(min(len(parts), MAX_GROUPS), 2, -1):
         for start in range(len(parts) - length + 1):
             told = parts[start : start + length]
