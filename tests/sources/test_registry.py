@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
 import zipfile
 
@@ -100,6 +101,19 @@ def test_of_a_file_that_mixes_sources_only_its_own_rows_are_taken(name):
     accepted, refused = told(name, b"".join([ROWS[name], *others, ROWS[name]]))
     assert accepted
     assert [row.line for row in refused] == [2, 3]
+
+
+@pytest.mark.parametrize("first", ROWS)
+@pytest.mark.parametrize("other", FILES)
+def test_the_first_row_says_of_what_source_a_file_is(first, other):
+    assert recognise(ROWS[first] + FILES[other]).name == first
+
+
+def test_what_stands_inside_of_a_row_says_nothing():
+    row = {"type": "event", "callId": "c", "at": 1_700_000_000_000, "category": "OTHER", "name": "x"}
+    for inside in ({"sessionId": 1, "event": 2, "timestamp": 3}, {"statsSessionId": "s"}, {"PeerConnections": {}}, {"\ud800": 1}):
+        assert recognise(json.dumps(row | {"payload": inside}).encode()).name == "callscope"
+        assert recognise(json.dumps({"\ud800": inside} | row).encode()).name == "callscope"
 
 
 @pytest.mark.parametrize("name", FILES)

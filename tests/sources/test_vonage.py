@@ -508,5 +508,14 @@ def test_what_is_nested_too_deeply_costs_its_callback_alone():
         current["a"] = current = {}
     records = read([callback("sessionCreated", extra=deep), callback("sessionCreated", 1)])
     (refused,) = [record for record in records if isinstance(record, Refusal)]
-    assert (refused.code, refused.reason) == ("payload_invalid", "should not be nested deeper than 32 levels")
+    assert (refused.code, refused.reason) == ("payload_invalid", "should not be nested deeper than 32 levels (row 1)")
     assert [record.name for record in records if isinstance(record, EventRecord)] == ["sessionCreated"]
+
+
+def test_rows_that_share_a_line_are_told_apart():
+    good, bad = CALL[0], {"event": "x"}
+    refused = [record for record in read(orjson.dumps([good, bad, good, bad])) if isinstance(record, Refusal)]
+    assert [(refusal.line, refusal.reason) for refusal in refused] == [
+        (1, "Field required (1 more) (row 2)"),
+        (1, "Field required (1 more) (row 4)"),
+    ]

@@ -23,6 +23,11 @@ class SourceError(Exception):
         return Refusal(self.line or 0, None, self.code, self.reason)
 
 
+def in_row(reason: str, number: int | None) -> str:
+    """A reason with the number of its row, from 1, where rows may share a line."""
+    return reason if number is None else f"{reason} (row {number})"
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A row that is not accepted, beside others that are.

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from callscope.sources import Refusal, SourceError, acs_diagnostics, acs_operations, acs_summary, acs_survey
+from callscope.sources import Refusal, SourceError, acs_diagnostics, acs_operations, acs_summary, acs_survey, in_row
 from callscope.sources.acs_columns import Row, RowError
 from callscope.sources.acs_media import MediaStatistics
 from callscope.sources.acs_rows import Told, first_row, rows
@@ -203,5 +203,4 @@ def _raw(row: Row) -> Iterator[Telemetry]:
 
 
 def _refusal(told: Told, field: str | None, code: str, reason: str) -> Refusal:
-    row = f" (row {told.number})" if told.number is not None else ""
-    return Refusal(told.line, field, code, reason + row)
+    return Refusal(told.line, field, code, in_row(reason, told.number))

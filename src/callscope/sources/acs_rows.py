@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from callscope.sources import Refusal, SourceError
+from callscope.sources import Refusal, SourceError, in_row
 from callscope.sources.lines import BYTE_ORDER_MARK, CHUNK, MAX_LINE_BYTES, Chunks, lines, unpacked
 
 HEAD = 4096
@@ -85,8 +85,13 @@ def _objects(value: Any) -> Iterator[Mapping[str, Any] | None]:
 
 
 def _told(line: int, value: Any, number: int | None = None) -> Iterator[Told | Refusal]:
-    for row in _objects(value):
-        yield Told(line, row, number) if row is not None else Refusal(line, None, "row_invalid", "should be a JSON object")
+    found = list(_objects(value))
+    for place, row in enumerate(found, 1):
+        counted = place if len(found) > 1 else number
+        if row is not None:
+            yield Told(line, row, counted)
+        else:
+            yield Refusal(line, None, "row_invalid", in_row("should be a JSON object", counted))
 
 
 # NDJSON.

@@ -1,8 +1,9 @@
 """Lines of a file that may be compressed, read in constant memory and refused where they grow beyond all reason."""
 
 import io
+import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from callscope.sources import Refusal, SourceError
@@ -87,6 +88,16 @@ def unpacked_head(head: bytes) -> bytes:
         except zlib.error:
             return b""
     return head.removeprefix(BYTE_ORDER_MARK).lstrip()
+
+
+def first_object(head: bytes) -> Mapping[str, Any] | None:
+    """The first object of JSON in a head, or of an array there; None where it is none, or not whole."""
+    text = head.decode("utf-8", "replace").lstrip("[ \t\r\n")
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def unpacked(file: BinaryIO) -> Iterator[bytes]:

@@ -18,6 +18,8 @@ from callscope.sources.webrtc_counters import clock_time
 from callscope.telemetry import Telemetry
 
 _FIRST_LINE = re.compile(rb'\[\s*"[^"\\]{1,200}"\s*,\s*(?:null|"[^"\\]{0,200}")\s*[,\]]')
+_COMPONENT = re.compile(rb'\{\s*(?:"(?:type|data)"\s*:\s*"[^"\\]{0,200}"\s*,\s*){0,2}"statsSessionId"\s*:')
+"""The beginning of a line of a server component, whose long data comes last."""
 _MAX_EVENT_NAME = 200
 
 
@@ -25,7 +27,7 @@ def recognises(head: bytes) -> bool:
     """Whether a file that begins so is a trace of this kind. A hundred bytes are enough, some thousand if it is gzip."""
     text = unpacked_head(head)
     # A server component's dump is of this kind too, if only to be refused by its name.
-    is_component = text.startswith(b"{") and b'"statsSessionId"' in text
+    is_component = _COMPONENT.match(text) is not None
     return is_component or rtcstats_v3.recognises(head) or _FIRST_LINE.match(text) is not None
 
 

@@ -16,10 +16,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from callscope.privacy import MAX_ID, hidden, pseudonym
-from callscope.sources import Refusal, vonage_rows
+from callscope.sources import Refusal, in_row, vonage_rows
 from callscope.sources.acs_values import check_depth
 from callscope.sources.addresses import in_text
-from callscope.sources.lines import unpacked_head
+from callscope.sources.lines import first_object, unpacked_head
 from callscope.telemetry import (
     CallRecord,
     ConnectionRecord,
@@ -91,7 +91,11 @@ class Callback(Told):
 def recognises(head: bytes) -> bool:
     """Whether a file begins like callbacks, as far as the first of them is in ``head``."""
     text = unpacked_head(head)
-    return _FIRST.match(text) is not None and all(key.search(text) for key in _KEYS)
+    if _FIRST.match(text) is None:
+        return False
+    if (first := first_object(text)) is not None:
+        return first.keys() >= {"sessionId", "event"} and not first.keys().isdisjoint({"timestamp", "projectId"})
+    return all(key.search(text) for key in _KEYS)
 
 
 def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | Refusal]:
@@ -101,20 +105,20 @@ def read(file: BinaryIO, *, call_id: str | None = None) -> Iterator[Telemetry | 
         if isinstance(row, Refusal):
             yield row
             continue
-        line, content = row
+        line, number = row.line, row.number
         try:
-            callback = Callback.model_validate(content)
+            callback = Callback.model_validate(row.value)
             needed = OBJECTS.get(callback.event)
             if needed and getattr(callback, needed) is None:
-                yield Refusal(line, needed, "missing", f"{callback.event} should tell of a {needed}")
+                yield Refusal(line, needed, "missing", in_row(f"{callback.event} should tell of a {needed}", number))
                 continue
             call = call_id or callback.session_id
             records = list(_records(call, callback))
         except ValidationError as error:
-            yield _refusal(error, line)
+            yield _refusal(error, line, number)
             continue
         except ValueError as error:
-            yield Refusal(line, None, "payload_invalid", str(error))
+            yield Refusal(line, None, "payload_invalid", in_row(str(error), number))
             continue
         if call != told:
             told = call
@@ -211,9 +215,9 @@ def _display_name(data: str) -> str | None:
     return None if data.lstrip().startswith(("{", "[")) else data[:200]
 
 
-def _refusal(error: ValidationError, line: int) -> Refusal:
+def _refusal(error: ValidationError, line: int, number: int | None) -> Refusal:
     first, *others = error.errors(include_url=False, include_context=False, include_input=False)
     path = ".".join(str(part) for part in first["loc"]) or None
     more = f" ({len(others)} more)" if others else ""
     reason = first["msg"].removeprefix("Value error, ") if path else "should be one JSON object"
-    return Refusal(line, path, first["type"], reason + more)
+    return Refusal(line, path, first["type"], in_row(reason + more, number))

@@ -6,7 +6,7 @@ A row that is no JSON costs itself alone: the next begins with the next line tha
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from callscope.sources import Refusal, SourceError
 from callscope.sources.lines import lines
@@ -17,7 +17,15 @@ MAX_PRINTED = 32 * 2**10
 _BETWEEN = re.compile(r"[\s,\]]*")
 
 
-def rows(file: BinaryIO) -> Iterator[tuple[int, Any] | Refusal]:
+class Told(NamedTuple):
+    """A row as it was told. ``number`` counts those of an array from 1, which may share a line; else it is None."""
+
+    line: int
+    value: Any
+    number: int | None = None
+
+
+def rows(file: BinaryIO) -> Iterator[Told | Refusal]:
     """The values of a file in order, read in constant memory."""
     text = _Rows()
     number = 0
@@ -43,6 +51,7 @@ class _Rows:
     def __init__(self) -> None:
         self._pending = ""
         self._begun = 1
+        self._number = 0
         self._open = 0
         """Braces that are open in what is pending, if none is inside a text."""
         self._is_array = False
@@ -50,7 +59,7 @@ class _Rows:
         self._is_lost = False
         """Whether the rest of a row that is refused still goes on."""
 
-    def take(self, number: int, line: bytes) -> Iterator[tuple[int, Any] | Refusal]:
+    def take(self, number: int, line: bytes) -> Iterator[Told | Refusal]:
         try:
             text = line.decode()
         except UnicodeDecodeError:
@@ -73,12 +82,12 @@ class _Rows:
             yield from self._flush()
             self._is_lost = True
 
-    def rest(self, number: int) -> Iterator[tuple[int, Any] | Refusal]:
+    def rest(self, number: int) -> Iterator[Told | Refusal]:
         yield from self._flush()
         if self._is_array and not self._is_closed:
             yield Refusal(number, None, "truncated", "array should end: the file is cut off")
 
-    def _decode(self, number: int) -> Iterator[tuple[int, Any]]:
+    def _decode(self, number: int) -> Iterator[Told]:
         """What is whole of what is pending."""
         at = 0
         while True:
@@ -89,12 +98,13 @@ class _Rows:
                 value, end = _DECODER.raw_decode(self._pending, at)
             except (ValueError, RecursionError):
                 break
-            yield self._begun, value
+            self._number += 1
+            yield Told(self._begun, value, self._number if self._is_array else None)
             at, self._begun = end, number
         self._pending = self._pending[at:]
         self._open = 0 if not self._pending else self._open
 
-    def _flush(self) -> Iterator[tuple[int, Any] | Refusal]:
+    def _flush(self) -> Iterator[Told | Refusal]:
         """Refuse what is pending, if it is not whole after all."""
         yield from self._decode(self._begun)
         if self._pending:
