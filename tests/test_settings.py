@@ -28,6 +28,7 @@ def test_each_is_read_from_its_variable():
             "CALLSCOPE_INGEST_REQUESTS": "10000",
             "CALLSCOPE_INGEST_BYTES": "1",
             "CALLSCOPE_VONAGE_SIGNATURE_SECRET": "this, next",
+            "CALLSCOPE_VONAGE_PROJECT": "video",
             "CALLSCOPE_GEOIP_DATABASE": "/data/city.mmdb",
             "CALLSCOPE_METRICS_KEY": "figures",
             "CALLSCOPE_READ_DATABASE_URL": "postgresql://replica/calls",
@@ -45,6 +46,7 @@ def test_each_is_read_from_its_variable():
         10_000,
         1,
         ("this", "next"),
+        "video",
         Path("/data/city.mmdb"),
         "figures",
         "postgresql://replica/calls",
@@ -55,7 +57,8 @@ def test_each_is_read_from_its_variable():
 
 def test_an_empty_variable_is_none():
     names = ["DATA_DIR", "DATABASE_URL", "REDIS_URL", "HOST", "PORT", "POOL_SIZE", "CORS_ORIGINS", "INGEST_REQUESTS"]
-    names += ["INGEST_BYTES", "VONAGE_SIGNATURE_SECRET", "GEOIP_DATABASE", "METRICS_KEY", "READ_DATABASE_URL", "CACHE_BYTES"]
+    names += ["INGEST_BYTES", "VONAGE_SIGNATURE_SECRET", "VONAGE_PROJECT", "GEOIP_DATABASE", "METRICS_KEY", "READ_DATABASE_URL"]
+    names += ["CACHE_BYTES"]
     assert Settings.read({f"CALLSCOPE_{name}": "" for name in names}) == Settings.read({})
 
 

@@ -48,6 +48,7 @@ def create_app(
     ingest_requests: int = 64,
     ingest_bytes: int = 2**30,
     vonage_secrets: Sequence[str] = (),
+    vonage_project: str = "default",
     locate: Locate | None = None,
     metrics_key: str | None = None,
     read_database_url: str | None = None,
@@ -79,7 +80,7 @@ def create_app(
         settler.changed,
         admission=admission,
         metrics=metrics,
-        signatures=Signatures(vonage_secrets),
+        signatures=Signatures(vonage_secrets, vonage_project),
         locate=locate,
     )
     metrics.watch(admission, pool, readers, redis)

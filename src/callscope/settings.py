@@ -28,6 +28,7 @@ class Settings:
     ingest_requests: int = 64
     ingest_bytes: int = 2**30
     vonage_secrets: tuple[str, ...] = field(default=(), repr=False)
+    vonage_project: str = "default"
     geoip_database: Path | None = None
     metrics_key: str | None = field(default=None, repr=False)
     read_database_url: str | None = None
@@ -50,6 +51,7 @@ class Settings:
             ingest_requests=_number(environment, "CALLSCOPE_INGEST_REQUESTS", cls.ingest_requests, range(1, 10_001)),
             ingest_bytes=_number(environment, "CALLSCOPE_INGEST_BYTES", cls.ingest_bytes, range(1, 2**50)),
             vonage_secrets=_secrets(environment, "CALLSCOPE_VONAGE_SIGNATURE_SECRET"),
+            vonage_project=environment.get("CALLSCOPE_VONAGE_PROJECT") or cls.vonage_project,
             geoip_database=Path(database).expanduser() if (database := environment.get("CALLSCOPE_GEOIP_DATABASE")) else None,
             metrics_key=environment.get("CALLSCOPE_METRICS_KEY") or None,
             read_database_url=read_database_url,

@@ -48,9 +48,9 @@ async def key_for(inspector, *scopes):
 
 
 @asynccontextmanager
-async def signed(inspector, *secrets):
+async def signed(inspector, *secrets, project="default"):
     """A client of a server that wants signatures, and a key."""
-    app = create_app(inspector.database_url, settling=False, vonage_secrets=secrets)
+    app = create_app(inspector.database_url, settling=False, vonage_secrets=secrets, vonage_project=project)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://callscope") as client,
@@ -208,6 +208,35 @@ class TestSignature:
         async with signed(inspector, SECRET) as (client, _):
             answer = await client.post(f"/ingest/vonage/{generate()}", content=CALLBACK, headers=bearer())
             assert answer.status_code == 401
+
+    async def test_needs_no_key(self, inspector):
+        name = "select name from callscope.project where project_id = $1"
+        project = await inspector.connection.fetchval(name, inspector.project_id)
+        async with signed(inspector, SECRET, project=project) as (client, _):
+            for _ in range(2):
+                answer = await client.post("/ingest/vonage", content=CALLBACK, headers=bearer())
+                assert (answer.status_code, answer.json()["calls"]) == (200, ["s"])
+        assert await call_ids(inspector) == ["s"]
+
+    @pytest.mark.parametrize(
+        ("made", "path", "why"),
+        [
+            (lambda: bearer(secret=FOREIGN), "/ingest/vonage", "another secret"),
+            (lambda: bearer(body=CALLBACK + b" "), "/ingest/vonage", "another body"),
+            (dict, "/ingest/vonage", "valid key"),
+            (lambda: {"authorization": f"Bearer {generate()}"}, "/ingest/vonage", "valid key"),
+            (bearer, "/ingest/callscope", "valid key"),
+            (bearer, "/ingest", "valid key"),
+        ],
+    )
+    async def test_alone_must_be_good_and_of_its_source(self, inspector, made, path, why):
+        async with signed(inspector, SECRET) as (client, _):
+            assert why in refusal(await client.post(path, content=CALLBACK, headers=made()), 401, "UNAUTHENTICATED")
+
+    async def test_alone_says_nothing_where_none_is_configured(self, inspector):
+        async with signed(inspector) as (client, _):
+            answer = await client.post("/ingest/vonage", content=CALLBACK, headers=bearer())
+            assert "valid key" in refusal(answer, 401, "UNAUTHENTICATED")
 
     async def test_is_not_wanted_of_other_sources_nor_of_keys_in_headers(self, inspector):
         async with signed(inspector, SECRET) as (client, key):

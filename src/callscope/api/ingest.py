@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from callscope.api.admission import Admission, Visit
-from callscope.api.keys import PREFIX, Grant, Keyring, Scope
+from callscope.api.keys import PREFIX, Grant, Keyring, Scope, is_key, project_of
 from callscope.api.metrics import Metrics
 from callscope.api.signatures import Signature, Signatures
 from callscope.api.unavailability import INTERNAL, database_errors
@@ -60,6 +60,7 @@ class IngestEndpoint:
         self._metrics = metrics
         self._signatures = signatures
         self._locate = locate
+        self._signed_project_id: int | None = None
 
     async def any_source(self, request: Request) -> Response:
         """Of the source that the body is of by its first bytes, or else, our own."""
@@ -102,10 +103,7 @@ class IngestEndpoint:
             raise RequestError(ErrorCode.BAD_REQUEST, f"Content-Encoding should be gzip or none, not '{encoding}'.")
         with self._admission.visit() as visit:
             async with asyncio.timeout(PATIENCE.lock_seconds):
-                grant = await self._grant(request) if key is None else await self._webhook_grant(key)
-            signature = None
-            if key is not None and named is not None and self._signatures.are_wanted(named.name):
-                signature = self._signatures.check(named.name, request.headers.get("authorization"))
+                project_id, signature = await self._sender(request, named, key)
             visit.announce(_length(request))
             with tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as spooled:
                 file = cast("BinaryIO", spooled)
@@ -115,12 +113,31 @@ class IngestEndpoint:
                 source = named or recognise(head) or NATIVE
                 async with self._admission.turn(is_held=source.is_held):
                     try:
-                        return source, await self._ingest(file, head, source, request.query_params.get("call"), grant)
+                        return source, await self._ingest(file, head, source, request.query_params.get("call"), project_id)
                     except SourceError as error:
                         return source, error
 
-    async def _grant(self, request: Request) -> Grant:
-        grant = await self._keyring.grant(request.headers.get("authorization"))
+    async def _sender(self, request: Request, named: Source | None, key: str | None) -> tuple[int, Signature | None]:
+        """The project of who sends, by a key or a signature, and the signature that the body has to match."""
+        authorization = request.headers.get("authorization")
+        is_signed = named is not None and self._signatures.are_wanted(named.name)
+        if key is not None:
+            grant = await self._webhook_grant(key)
+            signature = self._signatures.check(named.name, authorization) if named is not None and is_signed else None
+            return grant.project_id, signature
+        if named is not None and is_signed and authorization is not None and not is_key(authorization):
+            signature = self._signatures.check(named.name, authorization)
+            return await self._signed_project(), signature
+        return (await self._grant(authorization)).project_id, None
+
+    async def _signed_project(self) -> int:
+        if self._signed_project_id is None:
+            async with self._pool.connection() as connection:
+                self._signed_project_id = await project_of(connection, self._signatures.project)
+        return self._signed_project_id
+
+    async def _grant(self, authorization: str | None) -> Grant:
+        grant = await self._keyring.grant(authorization)
         if grant is None:
             raise RequestError(ErrorCode.UNAUTHENTICATED, "Send a valid key in the header 'Authorization: Bearer KEY'.")
         if Scope.INGEST not in grant.scopes:
@@ -140,7 +157,7 @@ class IngestEndpoint:
             )
         return grant
 
-    async def _ingest(self, file: BinaryIO, head: bytes, source: Source, call_id: str | None, grant: Grant) -> Receipt:
+    async def _ingest(self, file: BinaryIO, head: bytes, source: Source, call_id: str | None, project_id: int) -> Receipt:
         """Once more where another writer of the same rows was in the way, or a partition was dropped just then."""
         for _ in range(ATTEMPTS):
             file.seek(0)
@@ -149,7 +166,7 @@ class IngestEndpoint:
                     return await ingest_file(
                         connection,
                         self._partitions,
-                        grant.project_id,
+                        project_id,
                         file,
                         source,
                         head=head,

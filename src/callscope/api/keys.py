@@ -95,6 +95,11 @@ def _hash(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
+def is_key(authorization: str) -> bool:
+    """Whether an Authorization header has a key of ours in it, be it a good one or not."""
+    return authorization.partition(" ")[2].strip().startswith(PREFIX)
+
+
 async def project_of(connection: asyncpg.Connection, name: str) -> int:
     """The id of a project, which is made where it does not exist."""
     await connection.execute("insert into callscope.project (name) values ($1) on conflict do nothing", name)

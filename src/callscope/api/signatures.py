@@ -17,10 +17,14 @@ LEEWAY_SECONDS = 60
 
 
 class Signatures:
-    """The secrets with which webhooks are signed, any of which will do: so one can be replaced by the next."""
+    """The secrets with which webhooks are signed, any of which will do: so one can be replaced by the next.
 
-    def __init__(self, vonage: Sequence[str] = ()) -> None:
+    Who knows one may tell of ``project`` without a key.
+    """
+
+    def __init__(self, vonage: Sequence[str] = (), project: str = "default") -> None:
         self._secrets = {"vonage": tuple(vonage)}
+        self.project = project
 
     def are_wanted(self, source: str) -> bool:
         return bool(self._secrets.get(source))

@@ -107,6 +107,7 @@ def _server(database_url: str, redis_url: str | None, settings: Settings, locate
         ingest_requests=settings.ingest_requests,
         ingest_bytes=settings.ingest_bytes,
         vonage_secrets=settings.vonage_secrets,
+        vonage_project=settings.vonage_project,
         locate=locate,
         metrics_key=settings.metrics_key,
         read_database_url=settings.read_database_url,
