@@ -24,7 +24,8 @@ _CUT_MARK = re.compile(r"\[[a-z]*$")
 
 # How addresses look.
 
-_IPV4 = r"(?<![0-9])(?<![0-9]\.)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9])(?!\.[0-9])"
+# No part of a longer number; what follows a dot and is too great for a part is a port, as some tools write it.
+_IPV4 = r"(?<![0-9])(?<![0-9]\.)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9])(?!\.(?:1?[0-9]{1,2}|2[0-4][0-9]|25[0-5])(?![0-9]))"
 # Groups parted by colons, as many as there are, and what an address that embeds one of IPv4 ends with.
 _IPV6 = r"[0-9A-Fa-f]{0,5}(?::[0-9A-Fa-f]{0,5}){2,}(?:(?:\.[0-9]{1,3}){3})?"
 _QUAD = re.compile(_IPV4)

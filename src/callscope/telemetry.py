@@ -307,7 +307,9 @@ class EventRecord(Record):
     code: Code | None = None
     subcode: Code | None = None
     message: Text | None = None
-    payload: Payload | None = Field(default=None, description="Anything else, as the source sent it.")
+    payload: Payload | None = Field(
+        default=None, description="Anything else, as the source sent it, without network addresses and secrets."
+    )
     duration_ms: Amount | None = None
     participant_id: Id | None = None
     connection_id: Id | None = None

@@ -89,7 +89,7 @@ class Event(Node):
         " payload, or of the name; null where nobody knows.",
         code_explanation.EVENT,
     )
-    payload: JSON | None = column("payload", "Anything else, as the source sent it.")
+    payload: JSON | None = column("payload", "Anything else, as the source sent it, without network addresses and secrets.")
     duration_ms: float | None = column("duration_ms", "How long it took, ms.")
     call: CallRef = one("The call.")
     meeting: MeetingRef | None = one(
