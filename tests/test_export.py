@@ -30,6 +30,8 @@ from tests.conftest import new_database
 from tests.inspector import inspector as running
 from tests.plans import sample_plans
 from tests.reads import reads
+from tests.test_geoip import ACS, JITSI, VONAGE
+from tests.test_geoip import INTERNALS as HIDING
 from tests.test_ingest import EXAMPLES, ODD, at, differences, rounded, tell
 from tests.test_telemetry import COMPLETE
 
@@ -174,6 +176,12 @@ async def test_real_telemetry(shared, shared_data, name):
     told = read_as_imported((shared_data / name).read_bytes())
     assert told
     await assert_the_same_elsewhere(shared, told)
+
+
+@pytest.mark.parametrize("content", [JITSI, HIDING, VONAGE, ACS], ids=["rtcstats", "webrtc-internals", "vonage", "acs"])
+async def test_what_was_hidden_is_told_as_it_is_kept(shared, content):
+    """Addresses and secrets, of which marks are left: in ids, too."""
+    await assert_the_same_elsewhere(shared, read_as_imported(content))
 
 
 INTERNALS = {
