@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from callscope.privacy import (
     MAX_ID,
+    PARTINGS,
+    PIECE,
     hidden,
     hidden_in_agent,
     hidden_in_fields,
@@ -167,6 +169,20 @@ def test_other_names(name):
 
 PIECES = [*"0123456789abf:.%3A[]@=/ \"'&;xt", "token", "::", "1.2.3.4", "ufrag ", "eyJ", "basic ", "://", "?sig="]
 ODD = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
+
+
+@pytest.mark.parametrize("parting", PARTINGS)
+@pytest.mark.parametrize("told", ["203.0.113.9", "2001:db8::7", "password=pa55"])
+def test_long_texts_are_looked_at_in_parts(parting, told):
+    for before in range(PIECE - len(told) - 2, PIECE + 2):
+        text = f"{'x' * before}{parting}{told}{parting}{'y' * PIECE}"
+        shown = hidden(text)
+        assert told not in shown
+        assert shown.startswith("x" * before)
+        assert shown.endswith("y" * PIECE)
+        assert hidden(shown) == shown
+    plain = "".join(map(str, range(PIECE)))
+    assert hidden(plain) == plain
 
 
 @given(ODD)

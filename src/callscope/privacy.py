@@ -7,6 +7,7 @@ where a key or a field says so. What is hidden leaves a mark, and stays as it is
 
 import hashlib
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from string import ascii_letters
@@ -18,6 +19,9 @@ MAX_ID = 512
 DIGEST = 17
 """Characters of the digest in a pseudonym, with the dash before it."""
 MAX_ROUNDS = 8
+PIECE = 32 * 2**10
+PARTINGS = ("\n", ",", ";", " ")
+"""Where a long text is parted best: least of all do these stand inside of what is to be hidden."""
 
 _PSEUDONYM = re.compile(r"\[(?:address|secret)\].*-[0-9a-f]{16}$", re.DOTALL)
 _CUT_MARK = re.compile(r"\[[a-z]*$")
@@ -56,7 +60,7 @@ _SECRETS = [
     (re.compile(needed), re.compile(pattern, re.IGNORECASE | re.ASCII), mark)
     for needed, pattern, mark in (
         # A JSON Web Token (RFC 7519), of which the first part is that of '{"'.
-        ("eyj", r"\beyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?", SECRET),
+        ("eyj", r"(?<![\w-])eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?", SECRET),
         ("bearer|basic", r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", rf"\1 {SECRET}"),
         # In SDP (RFC 8839, RFC 4568) and in candidates.
         ("ice-|inline:", r"\b(ice-ufrag|ice-pwd|inline):[^\s|;,\"'\\]+", rf"\1:{SECRET}"),
@@ -167,6 +171,8 @@ def _hidden_under(key: Key, value: Any) -> Any:
 
 
 def _hidden(text: str, *, is_agent: bool) -> str:
+    if len(text) > PIECE:
+        return "".join(_hidden(piece, is_agent=is_agent) for piece in _pieces(text))
     if _HARMLESS.fullmatch(text):
         return text
     if not _may_tell_address(text) and "%" not in text and not _ANY_SECRET.search(text.lower()):
@@ -180,6 +186,18 @@ def _hidden(text: str, *, is_agent: bool) -> str:
         if text == before:
             break
     return text
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A long text in parts: one search through megabytes would keep all others of the process waiting."""
+    at = 0
+    while at < len(text):
+        end = at + PIECE
+        if end < len(text):
+            found = (text.rfind(parting, at, end) for parting in PARTINGS)
+            end = next((cut + 1 for cut in found if cut > at), end)
+        yield text[at:end]
+        at = end
 
 
 def _without(text: str, *, is_agent: bool) -> str:
