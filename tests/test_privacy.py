@@ -139,6 +139,8 @@ def test_what_keys_say():
         "hasToken": True,
         "password": None,
         "tokenCount": 4,
+        "authorizationStatus": "denied",
+        "VoIP": 3,
         "resultSignature": "200",
         "username": "ada",
     }

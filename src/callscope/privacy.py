@@ -81,10 +81,11 @@ _HARMLESS = re.compile(r"[\w/+,#~-]*")
 # What keys say of their values.
 
 _SECRET_KEY = re.compile(
-    "passw(?:or)?d|passphrase|pwd$|secret|credential|tokens?$|jwt|ufrag|usernamefragment|authorization|cookie|connectionstring"
+    "passw(?:or)?d|passphrase|pwd$|secret|credentials?$|tokens?$|jwt|ufrag|usernamefragment|authorization$|cookies?$"
+    "|connectionstring"
     "|(?:api|access|account|shared|private|subscription|client|master)key|^sig$"
 )
-_ADDRESS_KEY = re.compile(r"(?:(?:^|_)[iI][pP]|(?<=[a-z0-9])I[pP]|^IP)(?:[vV]?[46])?(?:_?[aA](?:ddr|DDR)(?:ess|ESS)?)?$")
+_ADDRESS_KEY = re.compile(r"(?:(?:^|_)[iI][pP]|(?<=[a-z0-9])(?<!Vo)I[pP]|^IP)(?:[vV]?[46])?(?:_?[aA](?:ddr|DDR)(?:ess|ESS)?)?$")
 _VERSION_KEY = re.compile(r"version|build|agent|sdk", re.IGNORECASE)
 _SERVER_KEYS = frozenset({"credential", "urls"})
 MAX_KNOWN_KEY = 100
