@@ -22,7 +22,7 @@ from tests import mmdb
 from tests.conftest import new_database
 from tests.inspector import inspector as running
 from tests.leaks import addresses, leaks
-from tests.test_geoip import ACS, INTERNALS, JITSI, NATIVE, NETWORKS, V3, VONAGE
+from tests.test_geoip import ACS, AT, INTERNALS, JITSI, NATIVE, NETWORKS, V3, VONAGE, ndjson
 
 IPV4, IPV6, MAPPED = "81.2.69.142", "2a02:d5c0::7", "::ffff:81.2.69.143"
 TOKEN, PASSWORD, UFRAG = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl", "pa55w0rd-x", "uFr4gX9z"
@@ -113,46 +113,83 @@ async def test_of_real_telemetry(migrated_copy, locate, shared_data):
         assert await leaks(found.connection, secrets) == []
 
 
-def variants(content: Any) -> Iterator[Any]:
+def variants(content: Any, poison: str = POISON) -> Iterator[Any]:
     """The same with poison at one place each: behind a text, in place of a figure, or as one more key."""
     match content:
         case dict():
             for key, value in content.items():
-                yield from ({**content, key: other} for other in variants(value))
-            yield {**content, POISON: 1}
+                yield from ({**content, key: other} for other in variants(value, poison))
+            yield {**content, poison: 1}
             yield content | {"clientIp": IPV4, "token": PASSWORD, "iceServers": [{"urls": [], "username": UFRAG}]}
         case list():
             for number, value in enumerate(content):
-                yield from ([*content[:number], other, *content[number + 1 :]] for other in variants(value))
+                yield from ([*content[:number], other, *content[number + 1 :]] for other in variants(value, poison))
         case str():
             try:
                 inside = json.loads(content) if content.startswith(("{", "[")) else None
             except ValueError:
                 inside = None
             if inside is not None:
-                yield from (json.dumps(other) for other in variants(inside))
-            yield content + POISON
-            yield POISON
+                yield from (json.dumps(other) for other in variants(inside, poison))
+            yield content + poison
+            yield poison
         case _:
-            yield POISON
+            yield poison
 
 
-def poisoned(source: str, content: bytes) -> Iterator[bytes]:
+def poisoned(source: str, content: bytes, poison: str = POISON) -> Iterator[bytes]:
     """A file for each place."""
     try:
         whole = [json.loads(content)]
     except ValueError:
         whole = []
     if source == "webrtc-internals" or (whole and isinstance(whole[0], list)):
-        yield from map(orjson.dumps, variants(whole[0]))
+        yield from map(_dumped, variants(whole[0], poison))
         return
     lines = content.splitlines()
     for number, line in enumerate(lines):
-        for other in variants(json.loads(line)) if line.startswith((b"{", b"[")) else ():
-            yield b"\n".join([*lines[:number], orjson.dumps(other), *lines[number + 1 :]])
+        for other in variants(json.loads(line), poison) if line.startswith((b"{", b"[")) else ():
+            yield b"\n".join([*lines[:number], _dumped(other), *lines[number + 1 :]])
 
 
-SAMPLES = [("rtcstats", JITSI), ("rtcstats", V3), ("webrtc-internals", INTERNALS), ("vonage", VONAGE), ("acs", ACS)]
+def _dumped(content: Any) -> bytes:
+    # Lone surrogates, too.
+    return json.dumps(content).encode()
+
+
+TRACKS = {"id": "s", "tracks": [{"id": "t", "kind": "audio", "label": "Microphone", "enabled": True}]}
+JITSI_APP = {
+    "applicationName": "Jitsi Meet",
+    "deploymentInfo": {"releaseNumber": "1.2.3"},
+    "displayName": "Ada",
+    "endpointId": "a",
+}
+JITSI_MORE = ndjson(
+    ["identity", None, JITSI_APP, AT],
+    ["navigator.mediaDevices.getUserMediaOnSuccess", None, TRACKS, AT],
+    ["getUserMediaError", None, {"name": "x", "constraint": "y", "devices": ["audio"]}, AT],
+    ["createDataChannel", "PC_0", {"0": "label"}, AT],
+    ["onicecandidateerror", "PC_0", {"errorCode": 701, "errorText": "x"}, AT],
+    ["e2eRtt", None, {"remoteEndpointId": "b", "remoteRegion": "eu", "rtt": 5}, AT],
+)
+HINTS = {"fullVersionList": [{"brand": "Google Chrome", "version": "120.0.1.2"}], "brands": [], "platform": "Linux"}
+TRACK_INFO = '{"id": "t", "label": "Microphone"}'
+MEDIA = [
+    {"rid": 1, "pid": 1, "request_type": "getUserMedia", "audio": "", "timestamp": AT},
+    {"rid": 1, "pid": 1, "request_type": "getUserMedia", "audio_track_info": TRACK_INFO, "stream_id": "s", "timestamp": AT},
+    {"rid": 1, "pid": 1, "request_type": "getUserMedia", "error": "NotAllowedError", "error_message": "no", "timestamp": AT},
+]
+INTERNALS_MORE = orjson.dumps(orjson.loads(INTERNALS) | {"UserAgentData": HINTS, "getUserMedia": MEDIA})
+SAMPLES = [
+    ("rtcstats", JITSI),
+    ("rtcstats", JITSI_MORE),
+    ("rtcstats", V3),
+    ("webrtc-internals", INTERNALS),
+    ("webrtc-internals", INTERNALS_MORE),
+    ("vonage", VONAGE),
+    ("acs", ACS),
+]
+NAMES = ["jitsi", "jitsi2", "rtcstats3", "internals", "internals2", "vonage", "acs"]
 
 
 def check(source: str, content: bytes) -> None:
@@ -169,7 +206,7 @@ def check(source: str, content: bytes) -> None:
         assert [poison for poison in (*SECRETS, IPV4, IPV6, MAPPED) if poison in text] == [], record
 
 
-@pytest.mark.parametrize(("source", "content"), SAMPLES, ids=["jitsi", "rtcstats3", "internals", "vonage", "acs"])
+@pytest.mark.parametrize(("source", "content"), SAMPLES, ids=NAMES)
 def test_of_poison_at_every_place(source, content):
     contents = list(poisoned(source, content))
     assert len(contents) > 20
@@ -183,6 +220,13 @@ def test_of_poison_at_every_place_of_real_logs(shared_data, name):
     for row in rows:
         for other in variants(row):
             check("acs", json.dumps([other]).encode())
+
+
+@pytest.mark.parametrize("poison", ["\x00", "\ud800", "\U0001f4a9" * 6000, "[" * 6000, " 1e400", " " + "9" * 400], ids=range(6))
+@pytest.mark.parametrize(("source", "content"), SAMPLES, ids=NAMES)
+def test_odd_text_at_any_place_is_taken_or_refused(source, content, poison):
+    for other in poisoned(source, content, poison):
+        check(source, other)
 
 
 async def test_of_poison_in_tables(migrated_copy, locate):

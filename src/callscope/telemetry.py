@@ -70,7 +70,7 @@ def _instant(value: str | float | datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-def storable(value: Any) -> Any:
+def checked(value: Any) -> Any:
     """Text that PostgreSQL can hold; raises ValueError where it cannot."""
     if isinstance(value, str):
         if "\x00" in value:
@@ -93,7 +93,7 @@ def _number(value: float) -> float:
 
 
 def _told(value: Any) -> Any:
-    return hidden(storable(value)) if isinstance(value, str) else value
+    return hidden(checked(value)) if isinstance(value, str) else value
 
 
 def _payload(value: Any, depth: int = 0) -> Any:
@@ -102,15 +102,15 @@ def _payload(value: Any, depth: int = 0) -> Any:
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, dict):
-        fields = hidden_in_fields({storable(key): item for key, item in value.items()})
-        return {key: storable(item) if isinstance(item, str) else _payload(item, depth + 1) for key, item in fields.items()}
+        fields = hidden_in_fields({checked(key): item for key, item in value.items()})
+        return {key: checked(item) if isinstance(item, str) else _payload(item, depth + 1) for key, item in fields.items()}
     if isinstance(value, list):
         return [_payload(item, depth + 1) for item in value]
     return _told(value)
 
 
 def _hiding(hide: Callable[[str], str]) -> BeforeValidator:
-    return BeforeValidator(lambda value: hide(storable(value)) if isinstance(value, str) else value)
+    return BeforeValidator(lambda value: hide(checked(value)) if isinstance(value, str) else value)
 
 
 def _whole(value: Any) -> Any:

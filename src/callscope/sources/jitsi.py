@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from callscope.sources.webrtc_counters import text
+from callscope.sources.webrtc_counters import storable, text
 from callscope.telemetry import Sdk
 
 MIXED = "mixedmslabel"
@@ -95,9 +95,7 @@ class Identity:
     def sdk(self) -> Sdk:
         deployment = self.facts.get("deploymentInfo")
         release = deployment.get("releaseNumber") if isinstance(deployment, Mapping) else None
-        return Sdk(
-            name=(text(self.facts.get("applicationName")) or "Jitsi Meet")[:200], version=(text(release) or "")[:200] or None
-        )
+        return Sdk(name=storable(text(self.facts.get("applicationName"))) or "Jitsi Meet", version=storable(text(release)))
 
 
 def _room(value: Any) -> str | None:

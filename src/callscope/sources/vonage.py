@@ -30,7 +30,7 @@ from callscope.telemetry import (
     StreamRecord,
     Telemetry,
     Text,
-    storable,
+    checked,
 )
 from callscope.vocabulary import EventCategory, Outcome, Platform, Severity, StreamSource
 
@@ -60,7 +60,7 @@ class Told(BaseModel):
 class Connection(Told):
     id: Id
     created_at: Instant | None = None
-    data: Annotated[str, Field(max_length=4096), BeforeValidator(storable)] | None = None
+    data: Annotated[str, Field(max_length=4096), BeforeValidator(checked)] | None = None
     """As it is: it may tell the address by which its owner is located."""
 
     @property

@@ -38,11 +38,12 @@ class Client(NamedTuple):
         found = (system(self.user_agent) if self.user_agent else None) or System()
         brands = [*_brands(hints.get("fullVersionList")), *_brands(hints.get("brands"))]
         versions = {BRANDS.get(name, name): version for name, version in reversed(brands) if "." in version}
-        told = found.model_copy(
-            update={
-                "browser_version": versions.get(found.browser or "", found.browser_version),
-                "os": found.os or short(hints.get("platform"), 100),
-            }
+        told = System(
+            browser=found.browser,
+            browser_version=short(versions.get(found.browser or ""), 100) or found.browser_version,
+            os=found.os or short(hints.get("platform"), 100),
+            os_version=found.os_version,
+            device=found.device,
         )
         return told if told != System() else None
 
