@@ -109,7 +109,8 @@ async def test_series_are_counted_where_they_begin_and_end(inspector):
     told = crowd(Random(6), seconds=120)
     await inspector.tell(told)
     late = [
-        samples(record.participant_id, [(at, 1.0) for at in (130, 150, 181)[: 1 + n % 3]]) for n, record in enumerate(told[::2])
+        samples(record.participant_id, [(at, 1.0) for at in (130, 150, 181)[: 1 + number % 3]])
+        for number, record in enumerate(told[::2])
     ]
     await inspector.tell(late)
     series: dict[str, list[float]] = {}
