@@ -25,7 +25,16 @@ from callscope.storage.keys import key_of
 from callscope.storage.ledger import Ledger
 from callscope.storage.pool import connect
 from callscope.storage.timeseries import Partitions
-from callscope.telemetry import ConnectionRecord, EventRecord, ParticipantRecord, StreamRecord, SubscriberRecord, WarningRecord
+from callscope.telemetry import (
+    TELEMETRY,
+    ConnectionRecord,
+    EventRecord,
+    ParticipantRecord,
+    SamplesRecord,
+    StreamRecord,
+    SubscriberRecord,
+    WarningRecord,
+)
 from callscope.vocabulary import DataWarningKind, EventCategory
 from tests.aging import LATER_ROOM, ROOM, mark_changed
 from tests.inspector import Inspector
@@ -383,6 +392,124 @@ async def test_an_id_that_is_a_stream_of_others_too_stays_theirs(inspector: Insp
     after = await read(inspector, "x")
     assert figures(after) == figures(before)
     assert people(after)["a"] == people(before)["a"]
+
+
+HOSTILE = [
+    "2026",
+    "VIDEO",
+    "BITRATE",
+    "state",
+    "failed",
+    "score",
+    "value",
+    "networkReconnect",
+    "changed",
+    "NotAllowedError",
+    "Art",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_whoever_is_called_like_a_word_of_the_rules_takes_no_figure_along(inspector: Inspector, name: str) -> None:
+    plan = replace(ROOM, call_id="faulty", platform="ACS", minutes=1, participants=2, subscribers=1, faults=FAULTS)
+    await ingest_plans(inspector.connection, inspector.database_url, inspector.project_id, [plan])
+    at, event = ROOM.started_at, {"call_id": "faulty", "at": ROOM.started_at + timedelta(seconds=9)}
+    for id_, own in ((name, name), ("bo", "Bo")):
+        way = {"participant_id": id_, "connection_id": f"{id_}-1"}
+        muted = {"category": EventCategory.MEDIA, "name": "isMuted-changed", "payload": {"isMuted": True}}
+        refused = {"category": EventCategory.DEVICE, "name": "getUserMediaFailure", "message": "NotAllowedError: camera"}
+        rated = {"category": EventCategory.SURVEY, "name": "rated", "payload": {"score": "1", "audio": {"score": 1}}}
+        frozen = {"category": EventCategory.DIAGNOSTIC, "name": "cameraStartFailed", "payload": {"value": True}}
+        lost = {"category": EventCategory.CONNECTION, "name": "iceconnectionstatechange", "payload": {"state": "failed"}}
+        await inspector.tell(
+            [
+                ParticipantRecord(call_id="faulty", participant_id=id_, display_name=own),
+                ConnectionRecord(call_id="faulty", connected_at=at, closed_at=at + timedelta(minutes=1), **way),
+                *(EventRecord(**event, **told, **way) for told in (muted, refused, rated, frozen, lost)),
+                EventRecord(**event, **summed_up("audio", "Outbound"), **way),
+                EventRecord(**event, **summed_up("audio", "Inbound"), **way),
+            ]
+        )
+    before = await read(inspector, "faulty")
+    assert {"CAMERA_START_FAILED", "LOW_RATING", "NO_NETWORK", "HIGH_LATENCY"} <= {one["kind"] for one in before["issueSummary"]}
+    new = await erased(inspector, "faulty", name)
+    after = await read(inspector, "faulty")
+    assert figures(after) == figures(before)
+    left = people(before).keys() - {name}
+    assert {each: people(after)[each] for each in left} == {each: people(before)[each] for each in left}
+    assert people(after)[new]["issueCount"] == people(before)[name]["issueCount"] > 2
+
+
+def summed_up(media: str, direction: str) -> dict[str, Any]:
+    """What Azure sums up of a stream over its call."""
+    told = {"mediaType": media, "direction": direction, "streamId": f"stream of {direction}", "roundTripTimeAvg": "900"}
+    return {"category": EventCategory.MEDIA, "name": "CallDiagnostics", "payload": told | {"endpointId": "who"}}
+
+
+async def test_names_go_in_whichever_case_and_normal_form_they_are_written(inspector: Inspector) -> None:
+    at, event = ROOM.started_at, {"call_id": "talk", "category": EventCategory.OTHER, "participant_id": "bo"}
+    said = ["JOS\u00c9 LE\u00d3N left", "jose\u0301 leo\u0301n is back", "Jos\u00e9 Le\u00f3n\u2019s screen", "JL@X.ORG is muted"]
+    await inspector.tell(
+        [
+            ParticipantRecord(call_id="talk", participant_id="jl@x.org", display_name="Jos\u00e9 Le\u00f3n"),
+            *(EventRecord(**event, at=at + timedelta(seconds=n), name="said", message=text) for n, text in enumerate(said)),
+            EventRecord(**event, at=at, name="kept", message="Jos\u00e9 stays"),
+        ]
+    )
+    await erased(inspector, "talk", "jl@x.org")
+    assert await traces(inspector, "LE\u00d3N", "leo\u0301n", "Le\u00f3n", "JL@X.ORG", "jl@x.org") == []
+    assert await traces(inspector, "Jos\u00e9 stays") == [("live.event", "Jos\u00e9 stays")]
+
+
+async def test_what_is_exported_after_it_was_told_again_can_be_imported(aging: Inspector) -> None:
+    """Its samples stand under other series by then."""
+    await erased(aging, "room", min(people(await read(aging, "room"))))
+    exported, after, kept = await export(aging, "room"), await read(aging, "room"), await counts(aging)
+    await ingest_plans(aging.connection, aging.database_url, aging.project_id, [replace(ROOM, participants=2), LATER_ROOM])
+    await aging.settle()
+    assert await counts(aging) == kept
+    assert await export(aging, "room") == exported
+    assert await read(aging, "room") == after
+    _, other = await create(aging.connection, "other", "other")
+    answer = await replace(aging, project_id=other).tell(TELEMETRY.validate_json(line) for line in exported.splitlines())
+    assert answer.accepted == len(exported.splitlines())
+
+
+async def export(found: Inspector, call_id: str) -> bytes:
+    return b"".join([piece async for piece in export_call(found.connection, found.project_id, key_of(call_id))])
+
+
+async def counts(found: Inspector) -> list[int]:
+    tables = ("record", "event", "metric_sample", "metric_rollup", "metric_series")
+    return [await found.connection.fetchval(f"select count(*) from live.{table}") for table in tables]
+
+
+async def test_samples_that_go_on_are_left_out_and_new_events_are_new(talk: Inspector) -> None:
+    """The participant that a new event names is there by its id, and can be erased again."""
+    at = ROOM.started_at
+    samples = {
+        "call_id": "talk",
+        "participant_id": "ann.lee@x.org",
+        "metric": "BITRATE",
+        "media": "AUDIO",
+        "direction": "PUBLISH",
+        "times": [at.timestamp() * 1000],
+        "values": [1.0],
+    }
+    await talk.tell([SamplesRecord(**samples)])
+    new = await erased(talk, "talk", "ann.lee@x.org")
+    before = await read(talk, "talk")
+    later = samples | {"times": [at.timestamp() * 1000 + 5000]}
+    own = {"call_id": "talk", "at": at, "category": EventCategory.OTHER, "participant_id": "ann.lee@x.org"}
+    assert (await talk.tell([SamplesRecord(**later)])).accepted == 1
+    assert await read(talk, "talk") == before
+    assert await calls_of(talk.connection, talk.project_id, "ann.lee@x.org") == []
+    await talk.tell([SamplesRecord(**later), EventRecord(**own, name="again", message="my secret")])
+    back = people(await read(talk, "talk"))
+    assert back.keys() == {"bo", new, "ann.lee@x.org"}
+    assert [event["name"] for event in back["ann.lee@x.org"]["events"]["nodes"]] == ["again"]
+    await erased(talk, "talk", "ann.lee@x.org")
+    assert await traces(talk, *WORDS, "secret") == []
 
 
 # ---------------------------------------------------------------------------------------------------- revisions, the record of it

@@ -1,8 +1,9 @@
 """Erasure: takes someone out of all that was told of calls, live and saved, and derives them anew from what is left.
 
 The counts, statistics and qualities of a call stay as they were: the participant is there still, under an id that leads nowhere
-(``analysis.anonymity``). What was told once and is told again in the same words does not bring it back; what is told in other
-words is new. That it was done is recorded, by which key and in which call, not whom it was about.
+(``analysis.anonymity``). What was told once and is told again in the same words does not bring it back, for as long as the call is
+there; samples of the same series that go on are left out; what is told in other words is new. That it was done is recorded, by
+which key and in which call, not whom it was about.
 """
 
 from datetime import datetime
@@ -20,6 +21,7 @@ from callscope.storage.call_locks import TAKE
 from callscope.storage.changes import Change, Changes, joined
 from callscope.storage.derived import DerivedTables
 from callscope.storage.elsewhere import Elsewhere
+from callscope.storage.erased_records import ERASED
 from callscope.storage.erasure_rows import ErasureRows, Event, Record
 from callscope.storage.keys import key_of
 from callscope.telemetry import EPOCH
@@ -59,8 +61,6 @@ update saved.call set revision = latest.revision from latest where project_id = 
 RECORD = """
 insert into callscope.erasure (project_id, key_id, call_key, row_count) values ($1, $2, $3, $4) returning erased_at
 """
-ERASED = "erased"
-"""Kind of a record that is there for its key alone: it keeps out what was told once."""
 
 
 class Erasure(NamedTuple):

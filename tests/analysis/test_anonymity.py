@@ -116,6 +116,49 @@ def test_in_what_others_say_it_is_replaced(ann):
     }
 
 
+def test_instants_and_closed_vocabularies_of_others_are_no_words():
+    identity = Identity()
+    identity.own("participant", ["2026", "VIDEO"])
+    identity.named(["udp", "H264", "warning"])
+    for body in (
+        {"connectionId": "b", "participantId": "bo", "connectedAt": "2026-03-02T12:00:00Z", "network": {"transport": "udp"}},
+        {"streamId": "s", "media": "VIDEO", "metric": "BITRATE", "codec": "H264"},
+    ):
+        assert record("connection", body, identity) == body
+    body = {"kind": "TRUNCATED", "participantId": "bo", "message": "2026 broke off"}
+    assert record("warning", body, identity)["message"].endswith(" broke off")
+    assert record("warning", body, identity)["message"] != body["message"]
+
+
+def test_names_are_found_in_whichever_case_and_normal_form():
+    identity = Identity()
+    identity.named(["Jos\u00e9 Le\u00f3n"])
+    new = identity.hidden("Jos\u00e9 Le\u00f3n")
+    for text in ("JOS\u00c9 LE\u00d3N", "jose\u0301 leo\u0301n"):
+        assert identity.hidden(text) == new
+        assert identity.hidden(f"{text}, and Jos\u00e9") == f"{new}, and Jos\u00e9"
+        assert identity.tells(text)
+
+
+def test_a_word_of_the_rules_tells_of_nobody():
+    identity = Identity()
+    identity.own("participant", ["state", "5"])
+    identity.named(["Art", "failed", "NotAllowedError"])
+    told = {"state": "failed", "score": "5", "diagnostic": "cameraStartFailed"}
+    assert identity.hidden(told) == payload(told, identity) == told
+    assert identity.hidden("isMuted-changed") == "isMuted-changed"
+    assert message("NotAllowedError: camera", identity) == identity.hidden("NotAllowedError: camera") == "NotAllowedError: camera"
+    # An id is one nevertheless where it is one.
+    assert identity.renamed({"participantId": "state"}) == {"participantId": new(identity, "state")}
+
+
+def test_figures_of_streams_stay_apart(ann):
+    told = [payload({"streamId": id_, "jitterAvg": "3.5", "endpointId": "x"}, ann) for id_ in ("one", "two", "one")]
+    assert told[0] == told[2] != told[1]
+    assert all(each["streamId"].startswith("erased-") and each["jitterAvg"] == "3.5" for each in told)
+    assert all(each.keys() == {"streamId", "jitterAvg"} for each in told)
+
+
 @pytest.mark.parametrize(
     ("said", "left"),
     [

@@ -1,34 +1,29 @@
 """What stays of telemetry about someone who is erased: what the figures of a call are made of, and nothing that tells who it was.
 
 Ids become new ones that nobody can lead back; one text becomes the same one wherever it stands. Of what the participant's own
-records, events and payloads say in words, only such words stay as rules look at. In all others', its ids and names are replaced.
+records, events and payloads say in words, only such words stay as rules look at. In all others', its ids and names are replaced,
+whatever their case and normal form, but for those that are words of the rules (``analysis.terms``): these tell of nobody.
 """
 
 import re
 import secrets
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from callscope.analysis.merging import Body
+from callscope.analysis.terms import FIELDS, FIGURES, KNOWN_VALUES, STREAM, TERMS, VALUES, is_term
+from callscope.labels import folded
+from callscope.sources.acs_values import number
 
 ID_FIELDS = {"participantId": "participant", "connectionId": "connection", "streamId": "stream", "subscriberId": "subscriber"}
 """The fields of records that name something, by what they name."""
+WORDS_OF_OTHERS = ("message", "name", "closeReason", "unpublishReason", "tags", "revisionOf")
+"""The fields of records that hold free text. Instants, numbers and closed vocabularies are none, whatever someone is called."""
 LEAST_NAME = 3
 """Shorter names and ids are replaced where they are all of a text, not inside of others."""
 MAX_WORD = 60
 
-# By the name of a payload's field, in lower case: what rules and ratings read of it.
-_FIGURES = {
-    *("score", "rating", "stars", "lowerbound", "lower", "min", "upperbound", "upper", "max", "threshold", "cutoff"),
-    *("audio", "video", "muted", "ismuted", "restricted"),
-    *("overall", "screenshare", "overallrating", "audiorating", "videorating", "screensharerating"),
-}
-_TERMS = {
-    *("state", "media", "mediatype", "kind", "type", "valuetype", "issues", "tags", "devices", "tracks", "operationpayload"),
-    *("diagnostic", "diagnosticchanged", "diagnosticname"),
-}
-_VALUES = {"value", "newvalue", "diagnosticquality", "diagnosticflag", "reason"}
-_KNOWN_VALUES = {"true", "false", "good", "poor", "bad", "1", "2", "3", "none", "other", "bandwidth", "cpu"}
 _MEDIA_WORDS = ("audio", "microphone", "video", "camera")
 _WORD = re.compile(rf"[A-Za-z][A-Za-z0-9_.-]{{0,{MAX_WORD}}}", re.ASCII)
 
@@ -38,6 +33,7 @@ class Identity:
 
     def __init__(self) -> None:
         self._new: dict[str, str] = {}
+        self._alike: dict[str, str] = {}
         self._ids: dict[str, set[str]] = {kind: set() for kind in ID_FIELDS.values()}
         self._pattern: re.Pattern[str] | None = None
 
@@ -52,14 +48,19 @@ class Identity:
         for name in names:
             self._become(name)
 
-    def _become(self, text: str) -> None:
-        self._new.setdefault(text, f"erased-{secrets.token_hex(6)}")
+    def _become(self, text: str) -> str:
+        new = self._new.setdefault(text, f"erased-{secrets.token_hex(6)}")
+        if not is_term(text):
+            self._alike.setdefault(folded(text), new)
         self._pattern = None
+        return new
 
     @property
     def texts(self) -> list[str]:
-        """All that tells who it was, the longest first."""
-        return sorted(self._new, key=lambda text: (-len(text), text))
+        """All that tells who it was, in lower case and both normal forms, the longest first."""
+        forms = (unicodedata.normalize(form, text) for text in self._new if not is_term(text) for form in ("NFC", "NFD"))
+        known = {*self._new, *forms}
+        return sorted({text.lower() for text in known if not is_term(text)}, key=lambda text: (-len(text), text))
 
     def ids(self, kind: str) -> dict[str, str]:
         """What the ids of a kind become."""
@@ -78,26 +79,41 @@ class Identity:
             for name, value in body.items()
         }
 
-    def hidden(self, value: Any) -> Any:
-        """A text, or whatever holds texts, with nothing in it that tells who it was."""
+    def hidden(self, value: Any, field: str = "") -> Any:
+        """A text, or whatever holds texts, with nothing in it that tells who it was. ``field`` is what it stands under."""
         if isinstance(value, str):
-            return self._new.get(value) or self._inside.sub(lambda match: self._new[match[0]], value)
+            return value if field.lower() in FIGURES and number(value) is not None else self._hidden(value)
         if isinstance(value, list):
-            return [self.hidden(each) for each in value]
+            return [self.hidden(each, field) for each in value]
         if isinstance(value, dict):
-            return {self.hidden(name): self.hidden(each) for name, each in value.items()}
+            return {self.hidden(name): self.hidden(each, name) for name, each in value.items()}
         return value
+
+    def _hidden(self, text: str) -> str:
+        head, colon, rest = text.partition(":")
+        if is_term(head):
+            return head + colon + self._inside.sub(self._instead, rest)
+        return self._alike.get(folded(text)) or self._inside.sub(self._instead, text)
+
+    def _instead(self, found: re.Match[str]) -> str:
+        return self._alike.get(folded(found[0]), "erased")
 
     def tells(self, text: str) -> bool:
         """Whether a text holds an id or a name, whatever the case."""
-        lowered = text.lower()
-        return any(known.lower() in lowered if len(known) >= LEAST_NAME else known == text for known in self._new)
+        if is_term(text):
+            return False
+        told = folded(text)
+        return any(known in told if len(known) >= LEAST_NAME else known == told for known in self._alike)
+
+    def alias(self, text: str) -> str:
+        """What an id of its own becomes that names nothing here, and tells one from another."""
+        return self._become(text)
 
     @property
     def _inside(self) -> re.Pattern[str]:
         if self._pattern is None:
             texts = "|".join(re.escape(text) for text in self.texts if len(text) >= LEAST_NAME)
-            self._pattern = re.compile(rf"(?<!\w)(?:{texts})(?!\w)" if texts else r"(?!)")
+            self._pattern = re.compile(rf"(?<!\w)(?:{texts})(?!\w)" if texts else r"(?!)", re.IGNORECASE)
         return self._pattern
 
 
@@ -105,9 +121,12 @@ def record(kind: str, body: Body, identity: Identity) -> Body:
     """What stays of a record. Others may have the same name: theirs stays."""
     if kind == "participant" and not identity.is_own(body):
         return body
-    if not identity.is_own(body):
-        return {name: value if name in ID_FIELDS else identity.hidden(value) for name, value in identity.renamed(body).items()}
     told = identity.renamed(body)
+    if not identity.is_own(body):
+        told |= {name: identity.hidden(told[name]) for name in WORDS_OF_OTHERS if name in told}
+        if "message" in told.get("error", {}):
+            told["error"] = told["error"] | {"message": identity.hidden(told["error"]["message"])}
+        return told
     if "revisionOf" in told:
         told["revisionOf"] = identity.hidden(told["revisionOf"])
     if kind == "participant":
@@ -153,7 +172,7 @@ def message(text: str | None, identity: Identity) -> str | None:
 def payload(value: Any, identity: Identity, name: str = "") -> Any:
     """Of a payload stay figures and terms under the names that rules know; None where nothing does."""
     if isinstance(value, dict):
-        told = {key: payload(each, identity, key.lower()) for key, each in value.items() if key.lower() in _KNOWN}
+        told = {key: payload(each, identity, key.lower()) for key, each in value.items() if key.lower() in FIELDS}
         return {key: each for key, each in told.items() if each is not None} or None
     if isinstance(value, list):
         return [each for each in (payload(each, identity, name) for each in value) if each is not None]
@@ -162,13 +181,13 @@ def payload(value: Any, identity: Identity, name: str = "") -> Any:
     return value
 
 
-_KNOWN = _FIGURES | _TERMS | _VALUES
-
-
 def _said(text: str, identity: Identity, name: str) -> str | None:
-    if name in _TERMS:
+    if name in TERMS:
         return _term(text, identity)
-    return text if name in _VALUES and text.strip().lower() in _KNOWN_VALUES else None
+    if name == STREAM:
+        return identity.alias(text)
+    is_figure = name in FIGURES and number(text) is not None
+    return text if is_figure or (name in VALUES and text.strip().lower() in KNOWN_VALUES) else None
 
 
 def _term(text: str, identity: Identity) -> str | None:

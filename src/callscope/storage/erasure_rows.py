@@ -29,7 +29,12 @@ NAMES = """
 select body ->> 'displayName' as name from live.record
 where project_id = $1 and call_key = $2 and kind = 'participant' and body ->> 'participantId' = $3
 """
-_TELLS = "exists (select from unnest({texts}::text[]) as told(it) where strpos({of}, told.it) > 0)"
+# The texts are in lower case.
+_TELLS = """
+exists (
+    select from (select lower({of}) as own offset 0) its, unnest({texts}::text[]) as told(it) where strpos(its.own, told.it) > 0
+)
+"""
 RECORDS = f"""
 select record_key, kind, body::text as body from live.record
 where project_id = $1 and call_key = $2 and record_key <> $2 and (

@@ -19,6 +19,7 @@ import orjson
 from callscope.analysis.catalog import series_key
 from callscope.analysis.revisions import KIND as REVISION
 from callscope.storage.call_locks import WRITES
+from callscope.storage.erased_records import Records, erased, named, revive
 from callscope.storage.keys import digest, key_of
 from callscope.storage.patience import ENDLESS, Patience, answering
 from callscope.storage.timeseries import Partitions, week_of
@@ -56,6 +57,7 @@ select $1, told.call_key, told.at, told.event_key, told.category, told.name, tol
 from jsonb_populate_recordset(null::live.event, $2::jsonb) as told
 on conflict do nothing
 """
+RETURNING_NAMED = " returning call_key, participant_key, connection_key, stream_key"
 STAGE_SAMPLES = "create temporary table if not exists staged_sample (like live.metric_sample) on commit delete rows"
 # Where two records disagree about an instant, the greater value stands, so that the order of arrival decides nothing.
 INSERT_STAGED = """
@@ -216,17 +218,11 @@ class Ledger:
             await self._write()
 
     async def _write(self) -> None:
-        if self._records:
-            keys, values = zip(*sorted(self._records.items()), strict=True)
-            columns = [[call for call, _ in keys], [key for _, key in keys], [kind for kind, _ in values]]
-            bodies = [body.decode() for _, body in values]
-            for call_key, record_key in await self.connection.fetch(INSERT_RECORDS, self.project_id, *columns, bodies):
-                self._new_records[call_key].append(record_key)
-            self._records.clear()
+        gone = await self._write_records() if self._records else {}
         if self._events:
             await self._ensure_partitions("event", {week_of(event["at"]) for event in self._events})
             self._events.sort(key=itemgetter("call_key", "at", "event_key"))
-            await self.connection.execute(INSERT_EVENTS, self.project_id, _text(self._events))
+            await self._write_events(gone)
             self._events.clear()
         if self._samples:
             for table in SAMPLE_TABLES:
@@ -236,6 +232,35 @@ class Ledger:
             self._sample_weeks.clear()
             self._sample_count = 0
         self._bytes = 0
+
+    async def _write_records(self) -> Records:
+        """Those that are not written because someone was erased. Samples of such series are told again, or go on: they stand
+        under no series any more, and are left out.
+        """
+        keys, values = zip(*sorted(self._records.items()), strict=True)
+        columns = [[call for call, _ in keys], [key for _, key in keys], [kind for kind, _ in values]]
+        bodies = [body.decode() for _, body in values]
+        known = named(self._events).union(self._samples) & self._records.keys()
+        for call_key, record_key in await self.connection.fetch(INSERT_RECORDS, self.project_id, *columns, bodies):
+            self._new_records[call_key].append(record_key)
+            known.discard((call_key, record_key))
+        gone = {key: self._records[key] for key in await erased(self.connection, self.project_id, known)}
+        for series in gone.keys() & self._samples.keys():
+            del self._samples[series]
+        self._records.clear()
+        return gone
+
+    async def _write_events(self, gone: Records) -> None:
+        """A new event names whom it names, although what was told before of it was erased."""
+        if not gone:
+            await self.connection.execute(INSERT_EVENTS, self.project_id, _text(self._events))
+            return
+        new = await self.connection.fetch(INSERT_EVENTS + RETURNING_NAMED, self.project_id, _text(self._events))
+        back = {key: gone[key] for key in named(new) & gone.keys()}
+        if back:
+            await revive(self.connection, self.project_id, back)
+            for call_key, record_key in back:
+                self._new_records[call_key].append(record_key)
 
     async def _ensure_partitions(self, table: str, weeks: set[datetime]) -> None:
         new = weeks - self._weeks[table]
