@@ -21,6 +21,8 @@ PIECE = 2**18
 KEEP_SECONDS = 600.0
 KEEP_BYTES = 2**30
 """Of the files that are kept, the one that was asked for longest ago goes first."""
+LOOK_SECONDS = 60.0
+"""So often, and before each export, it is looked for files that have been kept long enough."""
 
 Key = tuple[int, Place, str]
 """The project, the call, and the tag of its state."""
@@ -103,6 +105,7 @@ class Downloads:
         self._at_once = at_once
         self._making: dict[asyncio.Task[None], Export] = {}
         self._kept: OrderedDict[Key, Export] = OrderedDict()
+        self._look: asyncio.TimerHandle | None = None
 
     async def export(self, project_id: int, place: Place, tag: str) -> Export:
         """An export of a call as it stands, whose state had this tag a moment ago. Whoever gets it must ``leave`` it."""
@@ -153,6 +156,7 @@ class Downloads:
             self._drop(key)
         self._kept[key] = export
         export.use()
+        self._look_later()
 
     def _drop(self, key: Key) -> None:
         self._kept.pop(key).leave()
@@ -166,7 +170,19 @@ class Downloads:
                 size -= export.size
                 self._drop(key)
 
+    def _look_later(self) -> None:
+        """Nobody may ask again: what was told of a call must not stay for longer."""
+        if self._look is None and self._kept:
+            self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_now)
+
+    def _look_now(self) -> None:
+        self._look = None
+        self._forget()
+        self._look_later()
+
     async def close(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
         for task in self._making:
             task.cancel()
         await asyncio.gather(*self._making, return_exceptions=True)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote
@@ -16,9 +15,8 @@ from callscope import downloads
 from callscope.api import export as endpoint
 from callscope.api.keys import Scope, create
 from callscope.app import create_app
-from callscope.downloads import Downloads, Export
+from callscope.downloads import Downloads
 from callscope.export import Place, export_call, find
-from callscope.query.errors import RequestError
 from callscope.storage.keys import key_of
 from callscope.storage.pool import Pool
 from callscope.telemetry import CallRecord, EventRecord
@@ -26,7 +24,7 @@ from callscope.vocabulary import EventCategory, Platform
 from tests.aging import ROOM, age, expire
 from tests.inspector import Inspector
 from tests.saving import change, global_id, saved
-from tests.test_durability import serving, until
+from tests.test_durability import serving
 
 
 async def exported(found: Inspector, name: str) -> bytes:
@@ -274,136 +272,21 @@ async def test_two_states_that_follow_each_other_have_two_tags(aging: Inspector)
     assert len(set(tags)) == 4
 
 
-# ---------------------------------------------------------------------------------------------------- made once, kept a while
+# ---------------------------------------------------------------------------------------------------- faults
 
 
-@pytest.fixture
-async def pool(aging: Inspector) -> AsyncIterator[Pool]:
-    async with Pool(aging.database_url, size=4) as made:
-        yield made
-
-
-@asynccontextmanager
-async def downloading(pool: Pool, at_once: int = 2) -> AsyncIterator[Downloads]:
-    made = Downloads(pool, at_once=at_once)
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
-async def content_of(each: Export, start: int = 0, end: int | None = None) -> bytes:
-    try:
-        return b"".join([piece async for piece in each.read(start, end)])
-    finally:
-        each.leave()
-
-
-PLACE = Place(key_of("room"))
-
-
-async def test_all_who_ask_for_a_state_read_one_file(aging: Inspector, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[int] = []
-    real = export_call
-
-    def counting(*given: Any, **named: Any) -> Any:
-        made.append(1)
-        return real(*given, **named)
-
-    monkeypatch.setattr(downloads, "export_call", counting)
-    content = await exported(aging, "room")
-    async with downloading(pool) as each:
-        first = await each.export(aging.project_id, PLACE, "")
-        others = [await each.export(aging.project_id, PLACE, first.tag) for _ in range(5)]
-        assert await asyncio.gather(*(content_of(one) for one in (first, *others))) == [content] * 6
-        assert made == [1]
-        assert await content_of(await each.export(aging.project_id, PLACE, "other")) == content
-        assert made == [1, 1]
-
-
-async def test_no_reader_holds_a_connection(aging: Inspector, pool: Pool) -> None:
-    async with downloading(pool) as each:
-        made = await each.export(aging.project_id, PLACE, "")
-        pieces = made.read(0, None)
-        await anext(pieces)
-        await made.whole()
-        await until(lambda: is_true(pool.busy == 0))
-        await pieces.aclose()
-        made.leave()
-
-
-async def is_true(value: bool) -> bool:
-    return value
-
-
-async def test_it_is_finished_for_who_comes_back(aging: Inspector, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    goes_on = asyncio.Event()
-    real = export_call
-
-    async def waiting(*given: Any, **named: Any) -> AsyncIterator[bytes]:
-        async for piece in real(*given, **named):
-            yield piece
-            await goes_on.wait()
-
-    monkeypatch.setattr(downloads, "export_call", waiting)
-    content = await exported(aging, "room")
-    async with downloading(pool, at_once=1) as each:
-        made = await each.export(aging.project_id, PLACE, "")
-        tag = made.tag
-        half = await anext(made.read(0, None))
-        made.leave()
-        with pytest.raises(RequestError, match="Enough calls"):
-            await each.export(aging.project_id, PLACE, "other")
-        again = await each.export(aging.project_id, PLACE, tag)
-        goes_on.set()
-        assert half + await content_of(again, len(half)) == content
-
-
-async def test_files_go_when_nobody_asked_for_them_or_they_are_too_much(
-    aging: Inspector, pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with downloading(pool) as each:
-        room = await each.export(aging.project_id, PLACE, "")
-        content = await content_of(room)
-        other = await each.export(aging.project_id, Place(key_of("one-to-one")), "")
-        await content_of(other)
-        await until(lambda: is_true(not each._making))
-        reading = await each.export(aging.project_id, PLACE, room.tag)
-        assert reading is room
-        monkeypatch.setattr(downloads, "KEEP_BYTES", room.size)
-        await content_of(await each.export(aging.project_id, PLACE, room.tag))
-        assert list(each._kept.values()) == [room]
-        assert other._file.closed
-        monkeypatch.setattr(downloads, "KEEP_SECONDS", -1.0)
-        again = await each.export(aging.project_id, PLACE, room.tag)
-        assert again is not room
-        # One that is read can be read to its end.
-        assert await content_of(reading) == await content_of(again) == content
-        assert room._file.closed
-
-
-async def test_one_that_breaks_is_told_and_not_kept(aging: Inspector, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = export_call
-
-    async def breaking(*given: Any, **named: Any) -> AsyncIterator[bytes]:
-        async for piece in real(*given, **named):
-            yield piece
-            raise ConnectionResetError
+async def test_one_that_breaks_before_it_begins_is_an_answer(aging: Inspector, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaking(*_: Any, **__: Any) -> AsyncIterator[bytes]:
+        yield b""
+        raise ConnectionResetError
 
     monkeypatch.setattr(downloads, "export_call", breaking)
-    async with downloading(pool) as each:
-        made = await each.export(aging.project_id, PLACE, "")
-        with pytest.raises(ConnectionResetError):
-            await content_of(made)
-        assert each._kept == {}
-        with pytest.raises(RequestError, match="just gone"):
-            await each.export(aging.project_id, Place(1), "")
     answer = await get(aging, "room", range="bytes=0-")
     assert refusal(answer) == (503, "OVERLOADED")
     assert answer.headers["retry-after"] == "1"
 
 
-async def test_who_takes_nothing_is_left(aging: Inspector, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_takes_nothing_is_left(aging: Inspector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "IDLE_SECONDS", 0.05)
     sent: list[Any] = []
 
@@ -412,12 +295,14 @@ async def test_who_takes_nothing_is_left(aging: Inspector, pool: Pool, monkeypat
         if message["type"] == "http.response.body":
             await asyncio.sleep(60)
 
-    async with downloading(pool) as each:
-        made = await each.export(aging.project_id, PLACE, "")
+    async with Pool(aging.database_url, size=1) as pool:
+        each = Downloads(pool, at_once=1)
+        made = await each.export(aging.project_id, Place(key_of("room")), "")
         with pytest.raises(TimeoutError):
             await endpoint.FileResponse(made, None, 200, {})({}, None, stuck)  # type: ignore[arg-type]
         assert sent == ["http.response.start", "http.response.body"]
         await made.whole()
+        await each.close()
     assert made._file.closed
 
 
