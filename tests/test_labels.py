@@ -35,7 +35,10 @@ def test_a_name_is_kept_trimmed_and_in_normal_form(given: str, kept: str) -> Non
     assert labels(given, None) == Labels(kept)
 
 
-@pytest.mark.parametrize("given", ["", " ", "\n\t", "\u00a0\u3000", "\u200b\u200d", "\u200f", "\ufeff", "\u2028"])
+@pytest.mark.parametrize(
+    "given",
+    ["", " ", "\n\t", "\u00a0\u3000", "\u200b\u200d", "\u200f", "\ufeff", "\u2028", "\u3164", "\u2800\ufe0f", "\u115f \u034f"],
+)
 def test_a_name_must_show_something(given: str) -> None:
     assert codes(labels(given, None)) == [(UserErrorCode.NAME_REQUIRED, "name")]
     assert codes(labels(None, [given])) == [(UserErrorCode.TAG_REQUIRED, "0")]

@@ -1,7 +1,7 @@
 """Erasure: takes someone out of all that was told of calls, live and saved, and derives them anew from what is left.
 
 The counts, statistics and qualities of a call stay as they were: the participant is there still, under an id that leads nowhere
-(``analysis.anonymity``). What was told once and is told again in the same words does not bring it back, for as long as the call is
+(``analysis.anonymity``). What was told once and is told again in the same words does not bring it back, as long as the call is
 there; samples of the same series that go on are left out; what is told in other words is new. That it was done is recorded, by
 which key and in which call, not whom it was about.
 """

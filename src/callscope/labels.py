@@ -14,6 +14,11 @@ MAX_TAG = 50
 MAX_TAGS = 3
 MAX_NORMALIZED = 10 * MAX_NAME
 INVISIBLE = frozenset(("Cf", "Zs", "Zl", "Zp"))
+# Letters, marks and symbols that show nothing either (Unicode, Default_Ignorable_Code_Point; and the blank of Braille).
+BLANK = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
 # They reverse the text around them too, which makes one name look like another.
 DIRECTION_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -39,6 +44,11 @@ class Labels:
 def folded(text: str) -> str:
     """What texts that differ in case or normal form have in common."""
     return _normal(_normal(text).casefold())
+
+
+def is_control(character: str) -> bool:
+    """Whether it shows nothing of its own, but changes how others are shown, or where."""
+    return unicodedata.category(character) == "Cc" or character in DIRECTION_CONTROLS
 
 
 def labels(name: str | None, tags: Sequence[str] | None) -> Labels:
@@ -80,7 +90,7 @@ def _tags(given: Sequence[str], errors: list[UserError]) -> list[str]:
 def _cleaned(text: str) -> str:
     """Nothing at all where there is nothing to be seen."""
     text = _normal(" ".join(text.split()))
-    return text if any(unicodedata.category(one) not in INVISIBLE for one in text) else ""
+    return text if any(unicodedata.category(one) not in INVISIBLE and one not in BLANK for one in text) else ""
 
 
 def _normal(text: str) -> str:
@@ -89,7 +99,7 @@ def _normal(text: str) -> str:
 
 
 def _unprintable(what: str, text: str, path: tuple[str, ...]) -> list[UserError]:
-    found = next((one for one in text if unicodedata.category(one) == "Cc" or one in DIRECTION_CONTROLS), None)
+    found = next((one for one in text if is_control(one)), None)
     if found is None:
         return []
     message = f"The {what} should have no control characters and none that turn the direction of text, unlike U+{ord(found):04X}."

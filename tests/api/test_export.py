@@ -96,6 +96,7 @@ NAMES = [
     ("with/slash and ü", "with_slash_and_.ndjson"),
     ('quo"te;x: y', "quo_te_x_y.ndjson"),
     ("\u202etxt.exe", "_txt.exe.ndjson"),
+    ("a\\b\x1b\x9fc", "a_b_c.ndjson"),
     ("n" * 512, "n" * 150 + ".ndjson"),
 ]
 
@@ -108,7 +109,8 @@ async def test_any_id_makes_a_name_that_is_safe(inspector: Inspector, name: str,
     told = re.fullmatch(r"attachment; filename=\"(.*)\"; filename\*=UTF-8''(.*)", answer.headers["content-disposition"])
     assert told is not None
     assert told[1] == plain
-    assert unquote(told[2]) == f"{name[:150].replace('/', '_')}.ndjson"
+    exact = re.sub(r"[/\\\x1b\x9f\u202e]", "_", name[:150])
+    assert unquote(told[2]) == f"{exact}.ndjson"
 
 
 async def test_telemetry_that_is_not_settled_yet_is_in_it(inspector: Inspector) -> None:

@@ -21,6 +21,7 @@ from callscope.api.keys import Grant, Keyring
 from callscope.api.unavailability import INTERNAL, database_errors
 from callscope.downloads import Downloads, Export
 from callscope.export import SAVED, Place, find
+from callscope.labels import is_control
 from callscope.query.errors import ErrorCode, RequestError
 from callscope.storage.pool import Pool
 from callscope.storage.telemetry_rows import State, TelemetryRows
@@ -164,11 +165,12 @@ def _is_known(if_none_match: str | None, tag: str) -> bool:
 
 def _headers(call_id: str, place: Place, tag: str) -> dict[str, str]:
     name = f"{call_id[:MAX_NAME]}{'-saved' if place.schema == SAVED else ''}.ndjson"
-    plain, exact = _PLAIN.sub("_", name).lstrip("."), quote(name.replace("/", "_").replace("\\", "_"), safe="")
+    exact = "".join("_" if one in "/\\" or is_control(one) else one for one in name)
+    plain = _PLAIN.sub("_", name).lstrip(".")
     return {
         "accept-ranges": "bytes",
         "cache-control": "private, no-cache",
-        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}",
+        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(exact, safe='')}",
         "etag": f'"{tag}"',
         "vary": "Authorization",
         "x-content-type-options": "nosniff",
