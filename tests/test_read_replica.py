@@ -136,7 +136,20 @@ async def test_reads_go_to_the_replica_and_all_else_to_the_primary(replicated: R
 
     save = 'mutation ($id: ID!) { saveSession(input: {callId: $id, name: "kept"}) { savedSession { name } errors { code } } }'
     assert (await found.query(save, id=call["id"]))["saveSession"] == {"savedSession": {"name": "kept"}, "errors": []}
-    assert (await found.query("{ savedSessions { totalCount } }"))["savedSessions"]["totalCount"] == 0
+    # What clients changed, any of them sees with its next read.
+    kept = "{ savedSessions { nodes { name call { callId participants { totalCount } } } } project { savedSessionCount } }"
+    answer = await found.query(kept)
+    assert answer["project"] == {"savedSessionCount": 1}
+    (session,) = answer["savedSessions"]["nodes"]
+    assert (session["name"], session["call"]["callId"]) == ("kept", "broadcast")
+    saved_id = f"saved{call['id']}"
+    assert (await found.query("query ($id: ID!) { node(id: $id) { id } }", id=saved_id))["node"] == {"id": saved_id}
+    assert (await found.query("{ calls(filter: {isSaved: true}) { nodes { callId } } }"))["calls"]["nodes"] == [
+        {"callId": "broadcast"}
+    ]
+    assert (await found.query('{ call(callId: "broadcast") { savedSession { name } } }'))["call"]["savedSession"] == {
+        "name": "kept"
+    }
     # A server finds again what it noted itself.
     assert (await found.query("{ recentlyInspectedCalls { callId } }"))["recentlyInspectedCalls"] == [{"callId": "broadcast"}]
     used = "select max(last_used_at) > min(created_at) from callscope.api_key"

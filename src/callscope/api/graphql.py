@@ -23,6 +23,7 @@ from callscope.query.errors import ErrorCode, RequestError
 from callscope.query.operation import Engine
 from callscope.query.parameters import Reader
 from callscope.query.plan import Answer, BoundPlan
+from callscope.schema.saved_session import SCOPE
 from callscope.storage.pool import Pool
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ STATUS = {
     ErrorCode.INTERNAL: 500,
 }
 # With application/json these were answered with 200 since before the specification, and clients rely on it.
+CHANGED_BY_CLIENTS = frozenset(("saved_session", SCOPE))
+"""Tables and scopes of which the next read must see a change: it may be another client's, at another server."""
 ANSWERED_WITH_200 = (ErrorCode.PARSE_ERROR, ErrorCode.VALIDATION_FAILED)
 
 
@@ -128,8 +131,9 @@ class GraphQLEndpoint:
         return b'{"data":%b,"extensions":%b}' % (answer.data, extensions)
 
     async def _read(self, plan: BoundPlan) -> Answer:
-        """From a replica, but for what this server notes by itself and must find again."""
-        pool = self._pool if plan.reads_inspections else self._readers
+        """From a replica, but for what this server notes by itself and must find again, and what any client may have changed."""
+        is_fresh = plan.reads_inspections or not CHANGED_BY_CLIENTS.isdisjoint(plan.reads)
+        pool = self._pool if is_fresh else self._readers
         return await (plan.read(pool.read, self._cache) if plan.has_summaries else pool.read(plan.run))
 
     async def _change(self, plan: BoundPlan) -> Answer:

@@ -46,6 +46,7 @@ class Statement:
 
     What an effect gives is a parameter of the SQL; ``is_pure`` tells that it changes nothing. ``summaries`` are those that its
     places name by number, where it is marked to give places; ``places`` is a statement that gives nothing else for them.
+    ``reads`` names the tables and the scopes that it reads.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Statement:
     is_pure: bool = False
     summaries: list[Summary] = field(default_factory=list)
     places: "Statement | None" = None
+    reads: Collection[str] = frozenset()
 
 
 class Scope(dict[str, Any]):
@@ -91,7 +93,8 @@ class Compiler:
     """Compiles one root field. ``tables`` maps the names of the projects' tables to where they are, ``references`` those that
     all projects share. ``scopes`` are other places, by name, where some of the tables are once more: what is inside of a row
     there is read there, and its ids lead back there. ``settled`` are the tables whose rows change with a revision alone,
-    ``summaries`` what was compiled to be kept (None where nothing is to be), ``used`` names what is read: tables, the time.
+    ``summaries`` what was compiled to be kept (None where nothing is to be), ``used`` names what is read: tables, the time, and
+    ``entered`` in which scopes.
     With ``only_places`` no summary is compiled into the statement, which is soon planned then. ``readable_tables`` say which rows
     can be read, ``aging`` whether some of the project's have passed their time.
     """
@@ -107,6 +110,7 @@ class Compiler:
     parameters: Parameters = field(default_factory=Parameters)
     summaries: list[Summary] | None = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    entered: set[str] = field(default_factory=set)
     only_places: bool = False
     _numbers: Any = field(default_factory=count)
     _keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -115,6 +119,7 @@ class Compiler:
     def place(self, name: str) -> str:
         """Where a table is, in the scope that is compiled."""
         self.used.add(name)
+        self.entered.add(self._scope)
         return self.scopes.get(self._scope, self.tables).get(name) or self.tables[name]
 
     def readable(self, name: str, row: str, *, entered: bool = False, named: bool = False) -> list[str]:

@@ -181,7 +181,9 @@ class Engine:
             if not operation.node.variable_definitions:
                 return self._introspect(operation, root, variables)
             return lambda given: self._introspect(operation, root, given)
-        statement = self._compiler(operation, variables, aging=aging).root(root)
+        compiler = self._compiler(operation, variables, aging=aging)
+        statement = compiler.root(root)
+        statement.reads = compiler.used | compiler.entered
         if statement.summaries:
             statement.places = replace(self._compiler(operation, variables, aging=aging), only_places=True).root(root)
         return statement

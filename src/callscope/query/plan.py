@@ -57,8 +57,10 @@ class Plan:
                 parts.append(BoundPart.of(head, part, reader, variables))
             else:
                 parts.append(BoundPart(head + (part if isinstance(part, bytes) else part(variables))))
-        reads_inspections = any(part.parameters.uses_key for _, part in self.fields if isinstance(part, Statement))
-        return BoundPlan(parts, reads_inspections, any(part.summaries for part in parts), reader)
+        statements = [part for _, part in self.fields if isinstance(part, Statement)]
+        reads_inspections = any(part.parameters.uses_key for part in statements)
+        reads = frozenset().union(*(part.reads for part in statements))
+        return BoundPlan(parts, reads_inspections, any(part.summaries for part in parts), reader, reads)
 
 
 @dataclass
@@ -132,7 +134,7 @@ class BoundPart:
 
 class BoundPlan(NamedTuple):
     """A plan and its values. ``reads_inspections`` tells whether it asks what the reader's key opened before, ``has_summaries``
-    whether it asks for what can be kept.
+    whether it asks for what can be kept, and ``reads`` names the tables and the scopes that it reads.
 
     A plan of a mutation is run once, on a connection that may write.
     """
@@ -141,6 +143,7 @@ class BoundPlan(NamedTuple):
     reads_inspections: bool
     has_summaries: bool
     reader: Reader
+    reads: frozenset[str]
 
     @property
     def known_bytes(self) -> int:
