@@ -566,6 +566,41 @@ async def until_alone(found: Inspector) -> None:
 # ---------------------------------------------------------------------------------------------------- saved sessions, mutations
 
 
+async def test_what_is_removed_in_part_does_not_come_back_with_a_longer_retention(
+    filled: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "STEP_ROWS", 60)
+    for step in ("remove_calls", "remove_times"):
+        await (expire(filled, "one-to-one") if step == "remove_calls" else age(filled, "room", 1))
+        before, real, steps = await read(filled, "room"), getattr(maintenance, step), 0
+
+        async def stopping(*given: Any, real: Any = real) -> int:
+            nonlocal steps
+            steps += 1
+            if steps == 3:
+                raise asyncio.CancelledError
+            return await real(*given)
+
+        monkeypatch.setattr(maintenance, step, stopping)
+        with pytest.raises(asyncio.CancelledError):
+            await maintain(filled.connection)
+        monkeypatch.setattr(maintenance, step, real)
+        await filled.connection.execute("update callscope.project set retention_days = retention_days + 400")
+        assert await read(filled, "one-to-one") is None
+        assert await read(filled, "room") == before
+    assert (await maintain(filled.connection)).meetings == 1
+    assert await rows(filled, "one-to-one") == {}
+
+
+async def test_a_note_that_a_call_was_opened_does_not_outlive_it(filled: Inspector) -> None:
+    await filled.query('{ call(callId: "room") { id } other: call(callId: "one-to-one") { id } }')
+    await expire(filled, "room")
+    await maintain(filled.connection)
+    text = "{ recentlyInspectedCalls { callId } }"
+    assert await filled.query(text) == {"recentlyInspectedCalls": [{"callId": "one-to-one"}]}
+    assert await filled.connection.fetchval("select count(*) from live.inspection") == 1
+
+
 async def test_an_expired_session_is_removed_whole_and_its_live_call_stays(filled: Inspector) -> None:
     for name in ("room", "one-to-one"):
         await saved(filled, name)

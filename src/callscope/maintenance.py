@@ -56,6 +56,15 @@ select call_key from live.call_change where project_id = $1 and call_key = any($
     and not exists (select from live.call where call.project_id = $1 and call.call_key = call_change.call_key)
 group by call_key having max(changed_at) <= $3 order by call_key
 """
+# What is removed in part is gone for good: a longer retention must not bring the rest of it back.
+GOING_CALLS = """
+update live.call set expires_at = 'epoch'
+where project_id = $1 and call_key = any($2::bigint[]) and expires_at <> 'epoch'
+"""
+GOING_MEETINGS = """
+update live.meeting set expires_at = 'epoch'
+where project_id = $1 and call_key = $2 and number = any($3::integer[]) and expires_at <> 'epoch'
+"""
 AGING = """
 select distinct call_key from live.meeting join live.call using (project_id, call_key)
 where project_id = $1 and is_outlived and meeting.expires_at <= $2 and call.expires_at > $2
@@ -177,6 +186,8 @@ class _Maintenance:
                 is_done = rows < STEP_ROWS
                 if is_done:
                     rows += await remove_calls(self.connection, roots, project_id, held, ENDLESS)
+                elif schema == "live":
+                    await self.connection.execute(GOING_CALLS, project_id, held)
             self.removed.rows += rows
             if is_done:
                 break
@@ -209,6 +220,8 @@ class _Maintenance:
             is_done = rows < STEP_ROWS
             if is_done:
                 meetings = await remove_aged(self.connection, project_id, call_key, self.now)
+            else:
+                await self.connection.execute(GOING_MEETINGS, project_id, call_key, [each.number for each in stretches])
         self.removed.rows += rows
         self.removed.meetings += meetings
         return is_done
