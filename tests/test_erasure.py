@@ -669,6 +669,10 @@ async def test_nobody_else_is_erased(eraser: Inspector, id_: str) -> None:
     payload = await change(eraser, "eraseParticipant", participantId=id_)
     assert (payload["erasure"], codes(payload)) == (None, [("NOT_FOUND", ("participantId",))])
     assert codes(await change(eraser, "eraseParticipant", participantId="bo", callId=id_)) == [("NOT_FOUND", ("callId",))]
+    assert codes(await change(eraser, "eraseParticipant", participantId=id_, callId=id_)) == [
+        ("NOT_FOUND", ("callId",)),
+        ("NOT_FOUND", ("participantId",)),
+    ]
     response = await eraser.post('mutation { eraseParticipant(input: {participantId: "a\\u0000"}) { errors { code } } }')
     assert response.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
     assert await read(eraser, "talk") == before

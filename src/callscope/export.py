@@ -35,22 +35,24 @@ class Place(NamedTuple):
 
 
 async def find_call(connection: asyncpg.Connection, project_id: int, name: str) -> int | None:
-    """The key of a live call by the platform's id or by its global one; None where the project has none that can be read."""
+    """The key of a live call by the platform's id or by its global one; None where the project has none that can be read.
+
+    What of it has passed its time, and is there still, is removed here: it must not be given out.
+    """
     tag, keys = decode_id(name) or ("", [])
     for call_key in [key_of(name), *(keys if tag == "call" and len(keys) == 1 else [])]:
-        if await TelemetryRows(connection, project_id, call_key).state() is not None:
+        state = await TelemetryRows(connection, project_id, call_key).state()
+        if state is not None:
+            if state.has_aged:
+                await _forget_aged(connection, project_id, call_key)
             return call_key
     return None
 
 
 async def find(connection: asyncpg.Connection, project_id: int, name: str) -> Place | None:
-    """As ``find_call``, or the call of a saved session, by one of the two global ids.
-
-    What of a live call has passed its time, and is there still, is removed here: it must not be given out.
-    """
+    """As ``find_call``, or the call of a saved session, by one of the two global ids."""
     call_key = await find_call(connection, project_id, name)
     if call_key is not None:
-        await _forget_aged(connection, project_id, call_key)
         return Place(call_key)
     tag, keys = decode_id(name) or ("", [])
     if tag in OF_SAVED and len(keys) == 1:
@@ -61,11 +63,9 @@ async def find(connection: asyncpg.Connection, project_id: int, name: str) -> Pl
 
 
 async def _forget_aged(connection: asyncpg.Connection, project_id: int, call_key: int) -> None:
-    state = await TelemetryRows(connection, project_id, call_key).state()
-    if state is not None and state.has_aged:
-        async with connection.transaction():
-            await connection.execute(TAKE, project_id, call_key)
-            await remove_aged(connection, project_id, call_key)
+    async with connection.transaction():
+        await connection.execute(TAKE, project_id, call_key)
+        await remove_aged(connection, project_id, call_key)
 
 
 async def count_rows(connection: asyncpg.Connection, project_id: int, call_key: int, *, schema: str = LIVE) -> int:

@@ -49,6 +49,31 @@ def test_what_was_not_settled_yet_is_settled_first(run, imported):
     assert run("report", "standup") == before
 
 
+AGE = """
+update live.meeting set expires_at = now() - interval '1 second', is_outlived = true,
+    received_at = received_at - interval '1 year'
+where number = 1 returning 1
+"""
+AGAIN = (
+    b'{"type": "connection", "callId": "standup", "participantId": "later", "connectionId": "later",'
+    b' "connectedAt": "2026-09-01T09:00:00Z"}'
+)
+
+
+def test_a_meeting_that_has_passed_its_time_is_not_told_of(run, imported, tmp_path):
+    """Nobody may have removed it yet."""
+    again = tmp_path / "again"
+    again.write_bytes(AGAIN)
+    assert run("import", again).status == 0
+    assert "Meeting 1" in run("report", "standup").out
+    fetch(imported, AGE)
+    told = run("report", "standup").out
+    assert told.startswith("# Call `standup`\n\n")
+    assert "later" in told
+    assert "Meeting 1" not in told
+    assert fetch(imported, "select number from live.meeting") == [(2,)]
+
+
 @pytest.mark.parametrize("name", ["other", "call_1", "participant_1_1", "Standup"])
 def test_an_unknown_call_is_told(run, imported, name):
     done = run("report", name)

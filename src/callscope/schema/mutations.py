@@ -162,15 +162,15 @@ async def _update(connection: Any, reader: Reader, given: Row) -> tuple[Row, boo
 
 
 async def _erase(connection: Any, reader: Reader, given: Row) -> tuple[Row, bool]:
-    call_key = None
+    call_key, errors = None, []
     if given.get("callId") is not None:
         call_key = _key(given["callId"], "call", f"{SCOPE}call")
-        if call_key is None:
-            return _payload(Outcome(errors=[saved.NO_CALL]))
+        errors += [saved.NO_CALL] if call_key is None else []
     participant_id = await erasure.participant_named(connection, reader.project_id, given["participantId"])
     calls = await erasure.calls_of(connection, reader.project_id, participant_id, call_key)
-    if not calls:
-        return _payload(Outcome(errors=[NOBODY]))
+    errors += [] if calls else [NOBODY]
+    if errors:
+        return _payload(Outcome(errors=errors))
     await connection.execute(saved.WITH_PATIENCE)
     done = [await erasure.erase(connection, reader.project_id, participant_id, key, reader.key_id) for key in calls]
     row, changed = _payload(Outcome())
