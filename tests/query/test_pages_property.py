@@ -1,7 +1,7 @@
 """However rows come in while someone pages, forward or backward: none that lies ahead is missed, and none is seen twice."""
 
 from collections.abc import AsyncIterator, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from callscope.telemetry import CallRecord, EventRecord, Telemetry
+from callscope.telemetry import CallRecord, EventRecord
 from callscope.vocabulary import EventCategory, Platform
 from tests.conftest import new_database
 from tests.inspector import Inspector
@@ -18,6 +18,7 @@ from tests.query.crowd import AT
 
 SECONDS = st.lists(st.integers(0, 5), max_size=4)
 RUNS = count()
+RUN_SIZE = 1_000
 
 
 @pytest.fixture(scope="module")
@@ -27,18 +28,29 @@ async def shared(servers, migrated) -> AsyncIterator[Inspector]:
         yield found
 
 
-def events(run: str, seconds: Iterable[int], numbers: Iterable[int]) -> Iterable[Telemetry]:
+Numbered = Iterable[tuple[datetime, int]]
+"""Instants of new rows, and the number that tells each from the others."""
+
+
+async def events(found: Inspector, run: str, new: Numbered) -> None:
     """Events of a name of their own; the message tells one from the other."""
-    for second, number in zip(seconds, numbers, strict=False):
-        at = AT + timedelta(seconds=second)
-        yield EventRecord(call_id=run, at=at, category=EventCategory.OTHER, name=run, message=str(number))
+    own = {"call_id": run, "category": EventCategory.OTHER, "name": run}
+    await found.tell([EventRecord(**own, at=at, message=str(number)) for at, number in new], settled=False)
 
 
-def calls(run: str, seconds: Iterable[int], numbers: Iterable[int]) -> Iterable[Telemetry]:
-    """Calls with a tag of their own."""
-    for second, number in zip(seconds, numbers, strict=False):
-        at = AT + timedelta(seconds=second)
-        yield CallRecord(call_id=f"{run}-{number}", platform=Platform.OTHER, started_at=at, ended_at=at, tags=[run])
+async def calls(found: Inspector, run: str, new: Numbered) -> None:
+    """Calls with a tag of their own, the later ones of which began earlier."""
+    own = {"platform": Platform.OTHER, "tags": [run]}
+    await found.tell(CallRecord(call_id=f"{run}-{number}", started_at=AT - (at - AT), ended_at=at, **own) for at, number in new)
+
+
+async def sessions(found: Inspector, run: str, new: Numbered) -> None:
+    """Saved sessions with a tag of their own, and with names of which the later ones come first."""
+    told = [(number, f"{AT - (at - AT)} {run} {number}", at) for at, number in new]
+    await found.connection.executemany(
+        "insert into callscope.saved_session select $1, $2, $3, $3, array[$4], $3, array[$4], $5, $5, now() + interval '1 day'",
+        [(found.project_id, RUN_SIZE * int(run.partition("-")[2]) + number, name, run, at) for number, name, at in told],
+    )
 
 
 LISTS = {
@@ -49,6 +61,17 @@ LISTS = {
         "nodes { own: message at }",
     ),
     "calls": (calls, "filter: {tags: [$run]}", "nodes { own: callId at: startedAt }"),
+    "calls by their last activity": (
+        calls,
+        "filter: {tags: [$run]}, orderBy: {field: LAST_ACTIVE_AT, direction: DESC}",
+        "nodes { own: callId at: lastActiveAt }",
+    ),
+    "savedSessions": (sessions, "filter: {tags: [$run]}", "nodes { own: name at: savedAt }"),
+    "savedSessions by a text, by their names": (
+        sessions,
+        "filter: {text: $run}, orderBy: {field: NAME, direction: DESC}",
+        "nodes { own: name at: name }",
+    ),
 }
 
 
@@ -68,7 +91,7 @@ LISTS = {
 async def test_pages_give_each_row_once_while_others_come_in(
     shared: Inspector, name: str, way: str, before: list[int], size: int, arrivals: list[list[int]]
 ) -> None:
-    telemetry, narrowed, selection = LISTS[name]
+    come, narrowed, selection = LISTS[name]
     run, numbers = f"run-{next(RUNS)}", count()
     selection += " pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
     page = f"{name.partition(' ')[0]}({narrowed}, {way}) {{ {selection} }}"
@@ -76,7 +99,7 @@ async def test_pages_give_each_row_once_while_others_come_in(
     goes_on, end = ("hasNextPage", "endCursor") if way.startswith("first") else ("hasPreviousPage", "startCursor")
 
     async def arrive(seconds: list[int]) -> None:
-        await shared.tell(list(telemetry(run, seconds, numbers)), settled=telemetry is calls)
+        await come(shared, run, [(AT + timedelta(seconds=second), next(numbers)) for second in seconds])
 
     async def ask(size: int, cursor: str | None) -> dict[str, Any]:
         return (await shared.query(text, run=run, size=size, cursor=cursor))["page"]
