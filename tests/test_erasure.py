@@ -21,6 +21,7 @@ from callscope.ingest import ingest_plans
 from callscope.labels import labels
 from callscope.settle import settle_call
 from callscope.simulation import Fault, FaultKind, simulate_call
+from callscope.storage.call_locks import WRITES
 from callscope.storage.keys import key_of
 from callscope.storage.ledger import Ledger
 from callscope.storage.pool import connect
@@ -688,3 +689,21 @@ async def test_a_fault_half_way_leaves_all_as_it_was(eraser: Inspector, monkeypa
     response = await eraser.post('mutation { eraseParticipant(input: {participantId: "ann.lee@x.org"}) { errors { code } } }')
     assert response.status_code == 500
     assert await read(eraser, "talk") == before
+
+
+async def test_who_writes_to_the_same_calls_the_other_way_round_makes_it_one_to_try_again(eraser: Inspector) -> None:
+    await eraser.tell([ParticipantRecord(call_id="second", participant_id="ann.lee@x.org")])
+    first, last = await calls_of(eraser.connection, eraser.project_id, "ann.lee@x.org")
+    writes = f"select {WRITES.format(call_key='$1::bigint')}"
+    text = 'mutation { eraseParticipant(input: {participantId: "ann.lee@x.org"}) { erasure { callCount } errors { code } } }'
+    async with at_work(eraser) as connection:
+        await connection.execute("set local deadlock_timeout = '1min'")
+        await connection.execute(writes, last)
+        task = asyncio.create_task(eraser.post(text))
+        await asyncio.sleep(0.3)
+        # PostgreSQL ends the one that has waited for longer.
+        await connection.execute(writes, first)
+        response = await task
+    assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (503, "OVERLOADED")
+    assert await eraser.connection.fetchval("select count(*) from callscope.erasure") == 0
+    assert (await eraser.post(text)).json()["data"]["eraseParticipant"] == {"erasure": {"callCount": 2}, "errors": []}

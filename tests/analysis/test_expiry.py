@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from told import instant
 
-from callscope.analysis.expiry import Arrival, Expiry, expiries
+from callscope.analysis.expiry import AHEAD, Arrival, Expiry, expiries
 from callscope.analysis.meetings import Meeting
 
 DAYS = timedelta(days=20)
@@ -30,6 +30,12 @@ def test_what_was_told_as_it_happened_counts_from_its_start():
 def test_what_was_told_long_after_counts_from_its_arrival():
     found = expiries([meeting(1, 10, 20), meeting(2, 40, 50)], [], instant(9000), DAYS)
     assert found == {number: Expiry(instant(9000), instant(9000) + DAYS, is_outlived=False) for number in (1, 2)}
+
+
+def test_a_clock_that_is_years_ahead_keeps_nothing_for_years():
+    years = 40 * 365 * 86400
+    found = expiries([meeting(1, years, years + 10)], [], instant(5), DAYS)
+    assert found == {1: Expiry(instant(5), instant(5) + AHEAD + DAYS, is_outlived=False)}
 
 
 def test_the_earlier_is_outlived_by_the_later():

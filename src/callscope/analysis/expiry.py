@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 from callscope.analysis.meetings import Meeting
 
+AHEAD = timedelta(days=1)
+"""By so much more than it arrived may a meeting seem to begin: a clock that is further ahead does not keep it for longer."""
+
 
 class Arrival(NamedTuple):
     """A stretch that was a meeting before, and when the first of it arrived."""
@@ -29,16 +32,21 @@ class Expiry(NamedTuple):
 def expiries(
     meetings: Sequence[Meeting], known: Iterable[Arrival], arrived_at: datetime, retention: timedelta
 ) -> dict[int, Expiry]:
-    """By number of the meeting. Its time counts from its start or, of an import of old telemetry, from its arrival.
+    """By number of the meeting. Its time counts from its start or, of an import of old telemetry, from its arrival; a start that
+    is more than ``AHEAD`` of its arrival counts as that.
 
     ``known`` are the call's meetings as they stood: a meeting that overlaps one of them arrived with it, any other at
     ``arrived_at``.
     """
     before = list(known)
     received = {meeting.number: _received_at(meeting, before, arrived_at) for meeting in meetings}
-    ends = {meeting.number: max(meeting.started_at, received[meeting.number]) + retention for meeting in meetings}
+    ends = {meeting.number: _counts_from(meeting.started_at, received[meeting.number]) + retention for meeting in meetings}
     last = max(ends.values(), default=None)
     return {number: Expiry(received[number], end, end != last) for number, end in ends.items()}
+
+
+def _counts_from(started_at: datetime, received_at: datetime) -> datetime:
+    return min(max(started_at, received_at), received_at + AHEAD)
 
 
 def _received_at(meeting: Meeting, known: Iterable[Arrival], arrived_at: datetime) -> datetime:

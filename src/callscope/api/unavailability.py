@@ -23,6 +23,7 @@ GONE = (
     asyncpg.TooManyConnectionsError,
     asyncpg.LockNotAvailableError,
     asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
 )
 
 
