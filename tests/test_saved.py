@@ -16,6 +16,7 @@ from callscope.api.keys import Scope, create
 from callscope.app import create_app
 from callscope.ingest import ingest_plans
 from callscope.labels import labels
+from callscope.maintenance import maintain
 from callscope.saved import CALL_TABLES
 from callscope.telemetry import CallRecord, ConnectionRecord, EventRecord
 from callscope.vocabulary import EventCategory, Platform
@@ -166,6 +167,43 @@ async def test_a_foreign_call_and_session_are_like_unknown_ones(filled: Inspecto
     assert (await filled.query(SESSIONS))["savedSessions"]["nodes"] == [{"id": session["id"], "name": "room"}]
     nodes = {"query": f'{{ nodes(ids: ["{session["id"]}", "{session["call"]["id"]}"]) {{ id }} }}'}
     assert (await filled.client.post("/graphql", json=nodes, headers=headers)).json()["data"] == {"nodes": [None, None]}
+
+
+async def test_projects_that_have_calls_of_one_name_have_sessions_of_their_own(filled: Inspector) -> None:
+    """Their keys are the same ones."""
+    key, project_id = await create(filled.connection, "other", "other")
+    headers = {"authorization": f"Bearer {key}"}
+    transport = filled.client._transport
+    async with httpx.AsyncClient(transport=transport, base_url="http://callscope", headers=headers) as client:
+        other = replace(filled, client=client, project_id=project_id, key=key)
+        await other.tell([EventRecord(call_id="room", at=datetime.now(UTC), category=EventCategory.OTHER, name="secret")])
+        mine, theirs = await saved(filled, "room", "mine", tags=["a"]), await saved(other, "room", "theirs")
+        assert mine["id"] == theirs["id"]
+        before = [await rows_of(found) for found in (filled, other)]
+        assert await filled.query(EVENTS) != await other.query(EVENTS)
+        events = "query ($id: ID!) { node(id: $id) { ... on Call { events(first: 1000) { nodes { name } } } } }"
+        assert "secret" not in str(await filled.query(events, id=mine["call"]["id"]))
+        await saved(filled, "room", "mine again")
+        await change(filled, "updateSavedSession", id=mine["id"], name="renamed")
+        assert [await rows_of(found) for found in (filled, other)] == before
+        assert (await other.query(SESSIONS))["savedSessions"]["nodes"] == [{"id": theirs["id"], "name": "theirs"}]
+        expired = "update callscope.saved_session set expires_at = now() where project_id = $1"
+        await filled.connection.execute(expired, filled.project_id)
+        nodes = "query ($id: ID!, $session: ID!) { node(id: $id) { id } savedSession(id: $session) { id } }"
+        ids = {"id": theirs["call"]["id"], "session": theirs["id"]}
+        assert await filled.query(nodes, **ids) == {"node": None, "savedSession": None}
+        assert await other.query(nodes, **ids) == {"node": {"id": ids["id"]}, "savedSession": {"id": ids["session"]}}
+        await maintain(filled.connection)
+        assert [await rows_of(found) for found in (filled, other)] == [dict.fromkeys(CALL_TABLES, 0), before[1]]
+        await saved(filled, "room", "once more")
+        await change(other, "deleteSavedSessions", ids=[theirs["id"]])
+        assert [await rows_of(found) for found in (filled, other)] == [before[0], dict.fromkeys(CALL_TABLES, 0)]
+
+
+async def rows_of(found: Inspector) -> dict[str, int]:
+    """How many rows the project has in each table of saved calls."""
+    text = "select count(*) from saved.{} where project_id = $1"
+    return {table: await found.connection.fetchval(text.format(table), found.project_id) for table in CALL_TABLES}
 
 
 NAMES = [" ", "x" * 10_000, "\x07", "a\u202eb", "\U0001f600" * 201]
