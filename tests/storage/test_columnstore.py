@@ -7,11 +7,15 @@ from random import Random
 
 import pytest
 
+from callscope.erasure import erase
 from callscope.ingest import ingest_plans
+from callscope.maintenance import maintain
 from callscope.simulation import CallPlan, simulate_call
+from callscope.storage.keys import key_of
 from callscope.storage.timeseries import TIME_TABLES
 from callscope.telemetry import SamplesRecord
 from callscope.vocabulary import Platform
+from tests.aging import age, use_again
 from tests.columnstore import OFFERED, chunks, pack
 from tests.conftest import new_database
 from tests.inspector import inspector as running
@@ -125,6 +129,43 @@ async def test_a_packed_call_is_saved_as_another(fresh):
             sessions.append(rows)
     assert sessions[0] == sessions[1]
     assert all(sessions[0])
+
+
+async def test_of_a_packed_call_someone_is_erased_as_of_another(fresh):
+    """Series go by other keys then, by which their samples are packed."""
+    left = []
+    for is_packed in (False, True):
+        async with fresh() as found:
+            await found.tell(simulate_call(plan()))
+            if is_packed:
+                await pack(found.connection)
+            participant = await found.connection.fetchval("select min(participant_id) from live.participant")
+            await erase(found.connection, found.project_id, participant, key_of("x"))
+            text = "select at, value from live.metric_sample order by 1, 2"
+            figures = "select metric, media, direction, sample_count, maximum from live.metric_series order by 1, 2, 3, 4, 5"
+            orphans = (
+                "select count(*) from live.metric_sample where series_key not in (select series_key from live.metric_series)"
+            )
+            assert await found.connection.fetchval(orphans) == 0
+            left.append([await found.connection.fetch(sql) for sql in (text, figures)])
+    assert left[0] == left[1]
+    assert all(left[0])
+
+
+async def test_of_a_packed_call_a_meeting_goes_as_of_another(fresh):
+    left = []
+    for is_packed in (False, True):
+        async with fresh() as found:
+            await use_again(found)
+            if is_packed:
+                await pack(found.connection)
+            await age(found, "room", 1)
+            removed = await maintain(found.connection)
+            assert removed.meetings == 1
+            text = "select series_key, at, value from live.metric_sample order by 1, 2"
+            left.append([removed.rows, await found.connection.fetch(text)])
+    assert left[0] == left[1]
+    assert left[0][1]
 
 
 @pytest.mark.parametrize("seed", range(3))

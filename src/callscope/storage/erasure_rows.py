@@ -74,13 +74,17 @@ from unnest(
 where project_id = $1 and call_key = $2 and event.at = told.at and event.event_key = told.event_key
 """
 SERIES_TABLES = """
-select table_name from information_schema.columns
-where table_schema = 'live' and column_name = 'series_key' and table_name = any($1::text[])
+select table_name as table, array_agg(column_name::text order by ordinal_position) as columns from information_schema.columns
+where table_schema = 'live' and table_name = any($1::text[])
+group by table_name having bool_or(column_name = 'series_key')
 """
-RENAME_SERIES = """
-update live.{table} own set series_key = series.new_key from unnest($3::bigint[], $4::bigint[]) as series(old_key, new_key)
-where project_id = $1 and call_key = $2 and own.series_key = series.old_key
+# By adding and removing: what a series is packed by, TimescaleDB does not change.
+COPY_SERIES = """
+insert into live.{table} ({columns}) select {values}
+from live.{table} own join unnest($3::bigint[], $4::bigint[]) as series(old_key, new_key) on own.series_key = series.old_key
+where project_id = $1 and call_key = $2
 """
+FORGET_SERIES = "delete from live.{table} where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])"
 
 
 class Record(NamedTuple):
@@ -152,9 +156,11 @@ class ErasureRows:
     async def rename_series(self, keys: Mapping[int, int]) -> None:
         """Give the samples of series, and whatever else is kept of them by time, other keys."""
         if keys:
-            for row in await self._connection.fetch(SERIES_TABLES, list(TIME_TABLES)):
-                sql = RENAME_SERIES.format(table=row["table_name"])
-                await self._connection.execute(sql, *self._call, list(keys), list(keys.values()))
+            for table, columns in await self._connection.fetch(SERIES_TABLES, list(TIME_TABLES)):
+                values = ", ".join("series.new_key" if column == "series_key" else f"own.{column}" for column in columns)
+                copy = COPY_SERIES.format(table=table, columns=", ".join(columns), values=values)
+                await self._connection.execute(copy, *self._call, list(keys), list(keys.values()))
+                await self._connection.execute(FORGET_SERIES.format(table=table), *self._call, list(keys))
 
 
 def _text(value: Any) -> str:
