@@ -85,16 +85,21 @@ async def database_url(servers) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def new_template(servers: Endpoints) -> AsyncIterator[str]:
-    """A migrated database to make others from. Nobody can connect, or TimescaleDB's workers would, and it could not be copied."""
+    """A migrated database to make others from."""
     async with new_database(servers) as url:
         connection = await connect(url)
         await migrate(connection)
         await connection.close()
-        name, admin = urlsplit(url).path[1:], await asyncpg.connect(servers.database_url)
-        await admin.execute(f"alter database {name} allow_connections false")
-        await admin.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1", name)
-        await admin.close()
+        await close(servers, url)
         yield url
+
+
+async def close(servers: Endpoints, url: str) -> None:
+    """Nobody can connect to a database any more, or TimescaleDB's workers would, and it could not be copied."""
+    name, admin = urlsplit(url).path[1:], await asyncpg.connect(servers.database_url)
+    await admin.execute(f"alter database {name} allow_connections false")
+    await admin.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1", name)
+    await admin.close()
 
 
 @pytest.fixture(scope="session")
@@ -122,10 +127,11 @@ async def filled(servers, migrated) -> AsyncIterator[Inspector]:
 
 @pytest.fixture(scope="session")
 async def used_again(servers, migrated) -> AsyncIterator[str]:
-    """A database to make others from, with a room that was used twice and a call beside it; nobody stays connected to it."""
+    """A database to make others from, with a room that was used twice and a call beside it."""
     async with new_database(servers, template=migrated) as url:
         async with running(url) as found:
             await use_again(found)
+        await close(servers, url)
         yield url
 
 
