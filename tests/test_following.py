@@ -8,14 +8,17 @@ import pytest
 from callscope import followed as module
 from callscope import following
 from callscope.analysis.standing import Standing
+from callscope.erasure import erase
 from callscope.followed import FollowedCalls
 from callscope.ingest import ingest_plans
 from callscope.settle import settle_pending
 from callscope.simulation import CallPlan, Fault, FaultKind, live
+from callscope.storage.keys import key_of
 from callscope.storage.pool import connect
 from callscope.telemetry import CallRecord, ConnectionRecord, EventRecord, StreamRecord
 from callscope.vocabulary import EventCategory, Platform
 from tests.inspector import inspector as running
+from tests.test_erasure import traces
 
 EXACT = (
     "connection",
@@ -178,6 +181,26 @@ async def test_a_call_that_is_followed_is_left_to_who_follows_it(inspector, call
     await calls._connection.close()
     await inspector.tell([CallRecord(call_id="big", tags=["newer"])], settled=False)
     assert await inspector.settle() == 1
+
+
+async def test_who_is_erased_from_a_call_that_is_followed_stays_erased(inspector, calls, monkeypatch):
+    """What follows the call has known it before, and telemetry goes on to name it."""
+    monkeypatch.setattr(following, "JUDGED_SHARE", 1.0)
+    whole, begun, end = plan(NOW, faults=FAULTS), NOW - timedelta(minutes=2), NOW - timedelta(seconds=5)
+    await ingest_plans(inspector.connection, inspector.database_url, inspector.project_id, [replace(whole, until=begun)])
+    assert await settle(calls, inspector) == 1
+    await told_live(calls, inspector, whole, begun, NOW - timedelta(minutes=1))
+    text = "select participant_id, display_name from live.participant where display_name is not null order by 1 limit 1"
+    id_, name = await inspector.connection.fetchrow(text)
+    await erase(inspector.connection, inspector.project_id, id_, key_of("big"))
+    assert await told_live(calls, inspector, whole, NOW - timedelta(minutes=1), end) > 3
+    assert await traces(inspector, name) == []
+    followed = {table: await stored(inspector, table, OF_ISSUES) for table in EXACT}
+    monkeypatch.setattr(module, "REST_SECONDS", 0.0)
+    await calls.rest()
+    for table in EXACT:
+        assert followed[table] == await stored(inspector, table, OF_ISSUES), table
+    assert await traces(inspector, name) == []
 
 
 async def test_what_was_left_provisional_is_derived_by_another(inspector, calls, monkeypatch):
