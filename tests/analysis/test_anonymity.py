@@ -152,6 +152,17 @@ def test_a_word_of_the_rules_tells_of_nobody():
     assert identity.renamed({"participantId": "state"}) == {"participantId": new(identity, "state")}
 
 
+def test_names_of_revisions_stay_apart(ann):
+    """Two that are alike, of which one names it: what is told under the one must not make the other void."""
+    names = ["calls/ann@x.org/client", "calls/ANN@X.ORG/client", "calls/bo/client", "calls/ann@x.org/client"]
+    told = [record("connection", {"connectionId": "b", "revisionOf": name, "version": 1}, ann)["revisionOf"] for name in names]
+    assert told[2] == names[2]
+    assert told[0] == told[3] != told[1]
+    assert all(name.startswith("erased-") for name in told[:2])
+    own = record("connection", {"connectionId": "c1", "participantId": "ann@x.org", "revisionOf": names[0]}, ann)
+    assert own["revisionOf"] == told[0]
+
+
 def test_figures_of_streams_stay_apart(ann):
     told = [payload({"streamId": id_, "jitterAvg": "3.5", "endpointId": "x"}, ann) for id_ in ("one", "two", "one")]
     assert told[0] == told[2] != told[1]

@@ -18,7 +18,7 @@ from callscope.sources.acs_values import number
 
 ID_FIELDS = {"participantId": "participant", "connectionId": "connection", "streamId": "stream", "subscriberId": "subscriber"}
 """The fields of records that name something, by what they name."""
-WORDS_OF_OTHERS = ("message", "name", "closeReason", "unpublishReason", "tags", "revisionOf")
+WORDS_OF_OTHERS = ("message", "name", "closeReason", "unpublishReason", "tags")
 """The fields of records that hold free text. Instants, numbers and closed vocabularies are none, whatever someone is called."""
 LEAST_NAME = 3
 """Shorter names and ids are replaced where they are all of a text, not inside of others."""
@@ -34,6 +34,7 @@ class Identity:
     def __init__(self) -> None:
         self._new: dict[str, str] = {}
         self._alike: dict[str, str] = {}
+        self._aliases: dict[str, str] = {}
         self._ids: dict[str, set[str]] = {kind: set() for kind in ID_FIELDS.values()}
         self._pattern: re.Pattern[str] | None = None
 
@@ -48,12 +49,11 @@ class Identity:
         for name in names:
             self._become(name)
 
-    def _become(self, text: str) -> str:
-        new = self._new.setdefault(text, f"erased-{secrets.token_hex(6)}")
+    def _become(self, text: str) -> None:
+        new = self._new.setdefault(text, _token())
         if not is_term(text):
             self._alike.setdefault(folded(text), new)
         self._pattern = None
-        return new
 
     @property
     def texts(self) -> list[str]:
@@ -106,8 +106,8 @@ class Identity:
         return any(known in told if len(known) >= LEAST_NAME else known == told for known in self._alike)
 
     def alias(self, text: str) -> str:
-        """What an id of its own becomes that names nothing here, and tells one from another."""
-        return self._become(text)
+        """What a text becomes that names nothing here, but must stay another one than all others."""
+        return self._new.get(text) or self._aliases.setdefault(text, _token())
 
     @property
     def _inside(self) -> re.Pattern[str]:
@@ -117,18 +117,22 @@ class Identity:
         return self._pattern
 
 
+def _token() -> str:
+    return f"erased-{secrets.token_hex(6)}"
+
+
 def record(kind: str, body: Body, identity: Identity) -> Body:
     """What stays of a record. Others may have the same name: theirs stays."""
     if kind == "participant" and not identity.is_own(body):
         return body
     told = identity.renamed(body)
+    if identity.tells(told.get("revisionOf", "")):
+        told["revisionOf"] = identity.alias(told["revisionOf"])
     if not identity.is_own(body):
         told |= {name: identity.hidden(told[name]) for name in WORDS_OF_OTHERS if name in told}
         if "message" in told.get("error", {}):
             told["error"] = told["error"] | {"message": identity.hidden(told["error"]["message"])}
         return told
-    if "revisionOf" in told:
-        told["revisionOf"] = identity.hidden(told["revisionOf"])
     if kind == "participant":
         return _participant(told)
     told.pop("name", None)

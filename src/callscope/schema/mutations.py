@@ -255,7 +255,7 @@ class Mutation:
         "eraseParticipant",
         "Take someone out of all that was told of calls, live and saved, for good: names, ids, user agent, location, devices, and"
         " what its events say in words. The calls' counts, statistics and qualities stay as they were; it stays among them as a"
-        " participant whose id leads nowhere. What is told of it later is new.",
+        " participant whose id leads nowhere. What is told of it later is new, but for samples that go on.",
         EraseParticipantInput,
         _erase,
         _refusal_to_erase,
