@@ -407,6 +407,7 @@ HOSTILE = [
     "changed",
     "NotAllowedError",
     "Art",
+    "Net",
 ]
 
 
@@ -415,6 +416,7 @@ async def test_whoever_is_called_like_a_word_of_the_rules_takes_no_figure_along(
     plan = replace(ROOM, call_id="faulty", platform="ACS", minutes=1, participants=2, subscribers=1, faults=FAULTS)
     await ingest_plans(inspector.connection, inspector.database_url, inspector.project_id, [plan])
     at, event = ROOM.started_at, {"call_id": "faulty", "at": ROOM.started_at + timedelta(seconds=9)}
+    left = {"closed_at": at + timedelta(minutes=1), "close_reason": "networkDisconnected"}
     for id_, own in ((name, name), ("bo", "Bo")):
         way = {"participant_id": id_, "connection_id": f"{id_}-1"}
         muted = {"category": EventCategory.MEDIA, "name": "isMuted-changed", "payload": {"isMuted": True}}
@@ -425,7 +427,7 @@ async def test_whoever_is_called_like_a_word_of_the_rules_takes_no_figure_along(
         await inspector.tell(
             [
                 ParticipantRecord(call_id="faulty", participant_id=id_, display_name=own),
-                ConnectionRecord(call_id="faulty", connected_at=at, closed_at=at + timedelta(minutes=1), **way),
+                ConnectionRecord(call_id="faulty", connected_at=at, **left, **way),
                 *(EventRecord(**event, **told, **way) for told in (muted, refused, rated, frozen, lost)),
                 EventRecord(**event, **summed_up("audio", "Outbound"), **way),
                 EventRecord(**event, **summed_up("audio", "Inbound"), **way),
@@ -436,8 +438,8 @@ async def test_whoever_is_called_like_a_word_of_the_rules_takes_no_figure_along(
     new = await erased(inspector, "faulty", name)
     after = await read(inspector, "faulty")
     assert figures(after) == figures(before)
-    left = people(before).keys() - {name}
-    assert {each: people(after)[each] for each in left} == {each: people(before)[each] for each in left}
+    others = people(before).keys() - {name}
+    assert {each: people(after)[each] for each in others} == {each: people(before)[each] for each in others}
     assert people(after)[new]["issueCount"] == people(before)[name]["issueCount"] > 2
 
 

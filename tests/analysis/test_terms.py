@@ -9,7 +9,13 @@ from callscope.analysis.terms import is_term
     "text",
     [
         *("networkReconnect", "NETWORKRECONNECT", "isMuted-changed", "iceconnectionstatechange", "CallDiagnostics"),
-        *("getUserMediaFailure", "navigator.mediaDevices.getUserMedia", "NotAllowedError", "gum.general"),
+        *(
+            "getUserMediaFailure",
+            "navigator.mediaDevices.getUserMedia",
+            "NotAllowedError",
+            "gum.general",
+            "UnexpectedServerError",
+        ),
         *("state", "failed", "score", "roundTripTimeAvg", "3", "Bad", "VIDEO", "CRITICAL", " cpu "),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from callscope import vocabulary
-from callscope.analysis import connectivity, device_failures, diagnostic_names, ratings, stretches
+from callscope.analysis import attempts, connectivity, device_failures, diagnostic_names, ratings, stretches
 from callscope.analysis.codes import explanations, plain
 from callscope.analysis.diagnosis import EVENT_NAMES
 from callscope.sources.acs_diagnostics import MEASURES, MEDIA
@@ -52,6 +52,7 @@ def _words() -> frozenset[str]:
 def _all() -> Iterator[str]:
     yield from (*FIELDS, *KNOWN_VALUES, *EVENT_NAMES, *diagnostic_names.MEANINGS)
     yield from (*connectivity.STATES, *MEDIA, "inbound", "outbound", *ratings.ASPECTS, *ratings.TAGS)
+    yield from attempts.UNEXPECTED_REASONS
     yield from (*device_failures.REASONS, *device_failures.CANCELLED, *device_failures.PERMISSION_NAMES)
     yield from (word for words in device_failures.WORDS.values() for word in words)
     yield from (reason for one in explanations() for reason in map(plain, one.reasons))
