@@ -21,13 +21,13 @@ AGAIN_SECONDS = 60.0
 CAPACITY = 10_000
 DELAY_SECONDS = 1.0
 
-# A call that has gone meanwhile leaves no note; one that is noted does not go before that is done.
+# A call that has gone meanwhile, or is being removed, leaves no note; one that is noted does not go before that is done.
 WRITE = """
 insert into live.inspection (project_id, call_key, key_id, inspected_at)
 select project_id, call_key, key_id, inspected_at
 from unnest($1::integer[], $2::bigint[], $3::bigint[], $4::timestamptz[]) as told(project_id, call_key, key_id, inspected_at)
 join live.call using (project_id, call_key)
-order by project_id, call_key, key_id for key share of call
+order by project_id, call_key, key_id for key share of call skip locked
 on conflict (project_id, call_key, key_id) do update set inspected_at = excluded.inspected_at
 where inspection.inspected_at < excluded.inspected_at
 """
