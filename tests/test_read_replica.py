@@ -13,7 +13,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from callscope.api.graphql import CHANGED_BY_CLIENTS
 from callscope.ingest import ingest_plans
+from callscope.query.parameters import Reader
+from callscope.schema.root import engine
 from callscope.storage import postgres_server
 from callscope.storage.file_lock import FileLock
 from callscope.storage.migrations import migrate
@@ -159,6 +162,29 @@ async def test_reads_go_to_the_replica_and_all_else_to_the_primary(replicated: R
     await replicated.caught_up()
     assert (await found.query(CALLS))["calls"]["totalCount"] == 2
     assert (await found.query("{ savedSessions { totalCount } }"))["savedSessions"]["totalCount"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "is_fresh"),
+    [
+        ("{ savedSessions { totalCount } }", True),
+        ("{ savedSessions { __typename } }", True),
+        ('{ node(id: "savedcall_1") { id } }', True),
+        ('{ nodes(ids: ["call_1", "savedmeeting_1_1"]) { __typename } }', True),
+        ('{ evaluateIssues(callId: "savedcall_1", rules: []) { kind } }', True),
+        ("{ project { savedSessionCount } }", True),
+        ("{ calls(filter: {isSaved: true}) { totalCount } }", True),
+        ("{ meetings { nodes { call { savedSession { id } } } } }", True),
+        ("{ project { savedSessionLimit } calls { nodes { events { totalCount } } } }", False),
+        ('{ node(id: "call_1") { id } evaluateIssues(callId: "call_1", rules: []) { kind } }', False),
+    ],
+)
+def test_what_hangs_on_saved_sessions_is_read_from_the_primary(text: str, is_fresh: bool) -> None:
+    made = engine()
+    operation = made.operation(text, None)
+    variables = operation.variables({})
+    plan = made.plan(operation, variables).bound(Reader(1), variables)
+    assert CHANGED_BY_CLIENTS.isdisjoint(plan.reads) is not is_fresh
 
 
 async def test_without_its_replica_a_server_takes_telemetry_in_and_is_not_ready(replicated: Replicated) -> None:

@@ -119,7 +119,6 @@ class Compiler:
     def place(self, name: str) -> str:
         """Where a table is, in the scope that is compiled."""
         self.used.add(name)
-        self.entered.add(self._scope)
         return self.scopes.get(self._scope, self.tables).get(name) or self.tables[name]
 
     def readable(self, name: str, row: str, *, entered: bool = False, named: bool = False) -> list[str]:
@@ -135,6 +134,7 @@ class Compiler:
     def within(self, scope: str | None) -> Iterator[None]:
         outer = self._scope
         self._scope = outer if scope is None else scope
+        self.entered.add(self._scope)
         try:
             yield
         finally:
