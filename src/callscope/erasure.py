@@ -12,7 +12,7 @@ from typing import NamedTuple
 import asyncpg
 
 from callscope.analysis import anonymity
-from callscope.analysis.anonymity import ID_FIELDS, LEAST_NAME, Identity
+from callscope.analysis.anonymity import ID_FIELDS, Identity
 from callscope.analysis.catalog import series_key
 from callscope.analysis.merging import Body
 from callscope.query.ids import decode_id
@@ -134,7 +134,7 @@ class _Part:
         """Rewrite what was told and derive the rest of it anew; how many rows of what was told were other ones before."""
         if not await self._rows.exist():
             return 0
-        texts = [text for text in identity.texts if len(text) >= LEAST_NAME]
+        texts = identity.texts
         series, records = await self._rewrite_records(identity, texts)
         events = await self._rewrite_events(identity, texts)
         await self._rows.rename_series(series)

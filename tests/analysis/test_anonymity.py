@@ -1,5 +1,7 @@
 """What stays of telemetry about someone who is erased."""
 
+import re
+
 import pytest
 
 from callscope.analysis.anonymity import Identity, message, payload, record
@@ -138,6 +140,31 @@ def test_names_are_found_in_whichever_case_and_normal_form():
         assert identity.hidden(text) == new
         assert identity.hidden(f"{text}, and Jos\u00e9") == f"{new}, and Jos\u00e9"
         assert identity.tells(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "left"),
+    [
+        ("\u738b\u660e", "\u738b\u660e\u79bb\u5f00\u4e86\u4f1a\u8bae", "{}\u79bb\u5f00\u4e86\u4f1a\u8bae"),
+        ("\uae40\ucca0\uc218", "\uae40\ucca0\uc218\uac00 \ub098\uac14\ub2e4", "{}\uac00 \ub098\uac14\ub2e4"),
+        (
+            "\u0e2a\u0e21\u0e0a\u0e32\u0e22",
+            "\u0e04\u0e38\u0e13\u0e2a\u0e21\u0e0a\u0e32\u0e22\u0e2d\u0e2d\u0e01",
+            "\u0e04\u0e38\u0e13{}\u0e2d\u0e2d\u0e01",
+        ),
+        ("\U0001f600\U0001f680\U0001f3a7", "x\U0001f600\U0001f680\U0001f3a7y", "x{}y"),
+        ("Ann", "Anna and ann, Joann", "Anna and {}, Joann"),
+        ("...", "wait ... for it", "wait ... for it"),
+        ("\u200b  ", "a \u200b  b", "a \u200b  b"),
+        ("a.b|c(", "A.B|C( left, axb", "{} left, axb"),
+    ],
+)
+def test_names_of_any_writing_are_found_in_texts(name, said, left):
+    identity = Identity()
+    identity.named([name])
+    hidden = identity.hidden(said)
+    pattern = re.escape(left).replace(re.escape("{}"), r"erased-[0-9a-f]{12}")
+    assert re.fullmatch(pattern, hidden), hidden
 
 
 def test_a_word_of_the_rules_tells_of_nobody():

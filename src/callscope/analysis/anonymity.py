@@ -20,8 +20,10 @@ ID_FIELDS = {"participantId": "participant", "connectionId": "connection", "stre
 """The fields of records that name something, by what they name."""
 WORDS_OF_OTHERS = ("message", "name", "closeReason", "unpublishReason", "tags")
 """The fields of records that hold free text. Instants, numbers and closed vocabularies are none, whatever someone is called."""
-LEAST_NAME = 3
+LEAST_NAME, LEAST_UNSPACED_NAME = 3, 2
 """Shorter names and ids are replaced where they are all of a text, not inside of others."""
+UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+"""What Unicode's names of letters begin with in scripts that put no space around a name; names are shorter in some."""
 MAX_WORD = 60
 
 _MEDIA_WORDS = ("audio", "microphone", "video", "camera")
@@ -51,16 +53,16 @@ class Identity:
 
     def _become(self, text: str) -> None:
         new = self._new.setdefault(text, _token())
-        if not is_term(text):
+        if _may_tell(text):
             self._alike.setdefault(folded(text), new)
         self._pattern = None
 
     @property
     def texts(self) -> list[str]:
-        """All that tells who it was, in lower case and both normal forms, the longest first."""
-        forms = (unicodedata.normalize(form, text) for text in self._new if not is_term(text) for form in ("NFC", "NFD"))
-        known = {*self._new, *forms}
-        return sorted({text.lower() for text in known if not is_term(text)}, key=lambda text: (-len(text), text))
+        """What is looked for inside of texts, in lower case and both normal forms, the longest first."""
+        own = [text for text in self._new if _may_tell(text) and _is_long(text)]
+        forms = (unicodedata.normalize(form, text) for text in own for form in ("NFC", "NFD"))
+        return sorted({text.lower() for text in (*own, *forms)}, key=lambda text: (-len(text), text))
 
     def ids(self, kind: str) -> dict[str, str]:
         """What the ids of a kind become."""
@@ -103,7 +105,7 @@ class Identity:
         if is_term(text):
             return False
         told = folded(text)
-        return any(known in told if len(known) >= LEAST_NAME else known == told for known in self._alike)
+        return any(known in told if _is_long(known) else known == told for known in self._alike)
 
     def alias(self, text: str) -> str:
         """What a text becomes that names nothing here, but must stay another one than all others."""
@@ -112,9 +114,27 @@ class Identity:
     @property
     def _inside(self) -> re.Pattern[str]:
         if self._pattern is None:
-            texts = "|".join(re.escape(text) for text in self.texts if len(text) >= LEAST_NAME)
-            self._pattern = re.compile(rf"(?<!\w)(?:{texts})(?!\w)" if texts else r"(?!)", re.IGNORECASE)
+            self._pattern = re.compile("|".join(map(_as_a_word, self.texts)) or r"(?!)", re.IGNORECASE)
         return self._pattern
+
+
+def _may_tell(text: str) -> bool:
+    """Neither words of the rules tell of someone nor signs and spaces."""
+    return not is_term(text) and any(unicodedata.category(one)[0] not in "PZC" for one in text)
+
+
+def _is_unspaced(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(UNSPACED)
+
+
+def _is_long(text: str) -> bool:
+    return len(text) >= (LEAST_UNSPACED_NAME if any(map(_is_unspaced, text)) else LEAST_NAME)
+
+
+def _as_a_word(text: str) -> str:
+    """Not as a part of a longer word, where its writing tells words apart."""
+    ends = [re.match(r"\w", end) is not None and not _is_unspaced(end) for end in (text[0], text[-1])]
+    return (r"(?<!\w)" if ends[0] else "") + re.escape(text) + (r"(?!\w)" if ends[1] else "")
 
 
 def _token() -> str:
