@@ -103,7 +103,7 @@ order by at, event_key
 SAMPLES = """
 select series_key, array_agg((date_part('epoch', at) * 1000)::float8 order by at) as times, array_agg(value order by at) as values
 from live.metric_sample where project_id = $1 and call_key = $2 and series_key = any($3::bigint[])
-    and ($4::timestamptz is null or at >= $4) and ($5::timestamptz is null or at <= $5)
+    and at between coalesce($4::timestamptz, '-infinity') and coalesce($5::timestamptz, 'infinity')
 group by series_key
 """
 STORE_SAMPLES = """
