@@ -51,6 +51,9 @@ COPIES = {
     "event": ("at",),
     "metric_series": ("started_at", "ended_at"),
     "metric_sample": ("at",),
+    "metric_rollup": ("at", "first_at", "last_at"),
+    "report": (),
+    "record": (),
 }
 
 
