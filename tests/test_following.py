@@ -1,7 +1,10 @@
 """Large calls that go on, followed change by change: what is stored is what deriving them as a whole would store."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 import pytest
 
@@ -11,7 +14,7 @@ from callscope.analysis.standing import Standing
 from callscope.erasure import erase
 from callscope.followed import FollowedCalls
 from callscope.ingest import ingest_plans
-from callscope.settle import settle_pending
+from callscope.settle import Settler, settle_pending
 from callscope.simulation import CallPlan, Fault, FaultKind, live
 from callscope.storage.keys import key_of
 from callscope.storage.pool import connect
@@ -244,8 +247,34 @@ async def test_a_call_is_brought_up_to_date_no_more_often_than_its_share_allows(
     now = NOW
     await ingest_plans(inspector.connection, inspector.database_url, inspector.project_id, [replace(plan(now), until=now)])
     assert await settle(calls, inspector) == 1
+    assert calls.due_in == inf
     await inspector.tell([CallRecord(call_id="big", tags=["new"])], settled=False)
     assert await settle(calls, inspector) == 0
+    assert 0 < calls.due_in < inf
+
+
+async def test_what_was_not_due_is_brought_up_to_date_once_it_is(inspector, monkeypatch):
+    """A settler that nobody tells of more would else sleep for its whole interval."""
+    now = NOW
+    await ingest_plans(inspector.connection, inspector.database_url, inspector.project_id, [replace(plan(now), until=now)])
+    monkeypatch.setattr(Settler, "INTERVAL_SECONDS", 3600.0)
+    monkeypatch.setattr(Settler, "LANES", 1)
+    monkeypatch.setattr(module, "BUSY_SHARE", 0.2)
+    settler = Settler(inspector.database_url)
+    known = "select exists (select from live.participant where project_id = $1 and participant_id = $2)"
+    task = asyncio.create_task(settler.run())
+    try:
+        async with asyncio.timeout(60):
+            for who in ("one", "two", "three"):
+                told = ConnectionRecord(call_id="big", connection_id=who, participant_id=who, connected_at=now)
+                await inspector.tell([told], settled=False)
+                settler.changed()
+                while not await inspector.connection.fetchval(known, inspector.project_id, who):  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_no_more_is_held_than_fits(inspector, calls, monkeypatch):

@@ -112,7 +112,7 @@ class Settler:
                     while True:
                         await settle_pending(connection, settle=followed.settle)
                         await followed.rest()
-                        await self._wait(changed)
+                        await self._wait(changed, min(followed.due_in, self.INTERVAL_SECONDS))
                 finally:
                     await connection.close(timeout=1)
             except LOST as error:
@@ -121,8 +121,8 @@ class Settler:
                 log.exception("settling failed and is tried again")
             await asyncio.sleep(self.INTERVAL_SECONDS)
 
-    async def _wait(self, changed: asyncio.Event) -> None:
+    async def _wait(self, changed: asyncio.Event, seconds: float) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.INTERVAL_SECONDS):
+            async with asyncio.timeout(seconds):
                 await changed.wait()
         changed.clear()
