@@ -148,7 +148,8 @@ def reading(ways: dict[str, Server]) -> None:
         requests = {way: server.request("/graphql", content) for way, server in ways.items()}
         answers = [orjson.dumps(server.ask("/graphql", content)["call"]) for server in ways.values()]
         assert answers[0] == answers[-1], what
-        assert all(len(answers[0]) * 0.95 < len(answer) < len(answers[0]) * 1.05 for answer in answers), what
+        # Those of another week have no packed ones beside them; what is simulated of a week is its own.
+        assert all(len(answers[0]) * 0.8 < len(answer) < len(answers[0]) * 1.25 for answer in answers), what
         rounds = []
         for number in range(ROUNDS):
             turn = list(ways) if number % 2 else list(reversed(ways))
