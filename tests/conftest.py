@@ -12,6 +12,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import redis
+from hypothesis import settings
 
 from callscope.api.keys import Keyring
 from callscope.ingest import ingest_plans
@@ -23,6 +24,10 @@ from tests.inspector import Inspector
 from tests.inspector import inspector as running
 from tests.plans import sample_plans
 from tests.saving import saved
+
+# The same examples each time, wherever the tests run.
+settings.register_profile("callscope", derandomize=True, database=None, deadline=None)
+settings.load_profile("callscope")
 
 MEMORY, MEMORY_BYTES = Path("/dev/shm"), 4 * 2**30
 """A folder without a disk, where there is one with enough room: each test copies a database, which is five hundred files."""

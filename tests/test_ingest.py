@@ -251,7 +251,6 @@ async def told_in_pieces(shared, told, seed, *calls):
 
 EXAMPLES = {
     "deadline": None,
-    "derandomize": True,
     "phases": [Phase.explicit, Phase.generate],
     "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 }

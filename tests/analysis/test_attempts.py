@@ -310,7 +310,7 @@ ATTEMPTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(ATTEMPTS, st.randoms(use_true_random=False), st.integers(1, 10_000))
 def test_any_order_gives_the_same_and_time_shifts_them_alone(attempts, chance, by):
     def told(minutes):

@@ -455,7 +455,7 @@ def calls(draw: st.DrawFn) -> Call:
     return call
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None)
 @given(calls(), st.integers(0, 2**32), st.integers(-(10**9), 10**9))
 def test_order_and_time_do_not_matter(call: Call, seed: int, shift: int) -> None:
     expected = call.judged()
@@ -486,7 +486,7 @@ def crowds(draw: st.DrawFn) -> Call:
     return call
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400, deadline=None)
 @given(calls() | crowds())
 def test_who_is_alone_claims_nothing_that_all_together_deny(call: Call) -> None:
     expected = call.judged()

@@ -192,7 +192,7 @@ def test_texts_are_read_up_to_a_colon_whatever_their_case() -> None:
 NUMBERS = st.none() | st.sampled_from([0, 410, 487, 3100, 41048]) | st.integers(-(2**31), 2**31 - 1)
 
 
-@settings(max_examples=200, derandomize=True, database=None)
+@settings(max_examples=200)
 @given(platform=st.sampled_from(Platform), code=NUMBERS, subcode=NUMBERS, texts=st.lists(st.none() | st.text(), max_size=3))
 def test_each_key_says_what_was_told_and_each_row_once(
     platform: Platform, code: int | None, subcode: int | None, texts: list[str | None]

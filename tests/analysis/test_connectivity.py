@@ -124,7 +124,7 @@ class TestPathSwitches:
         assert len(found(*(event(name, second) for second in range(3)))) == 1
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 700), st.sampled_from(["connected", "disconnected", "failed", "checking", "closed", "pair"]))

@@ -563,7 +563,7 @@ def told(findings):
     return [(one.kind, one.severity, one.observed, one.started_at, one.ended_at, one.lasted_until) for one in findings]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(videos(), st.integers(-(10**9), 10**9), st.sampled_from([SENT, RECEIVED]))
 def test_shifting_time_shifts_findings_and_nothing_else(values, shift, direction):
     one = video(direction, **values)
@@ -580,7 +580,7 @@ def test_shifting_time_shifts_findings_and_nothing_else(values, shift, direction
     assert told(detect(moved(one, shift), RULES, sent=moved(sent, shift))) == expected
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(videos(), st.integers(1, 30), st.sampled_from([SENT, RECEIVED]))
 def test_appending_good_samples_changes_no_closed_finding(values, count, direction):
     # What a stream can do at best is known once it has done it.
@@ -591,7 +591,7 @@ def test_appending_good_samples_changes_no_closed_finding(values, count, directi
     assert [one for one in closed if one not in after] == []
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None)
 @given(videos())
 def test_findings_lie_within_what_was_measured(values):
     for one in detect(video(**values), RULES):

@@ -126,7 +126,7 @@ def nonsense(draw):
     return records
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None)
 @given(nonsense(), st.booleans())
 def test_whatever_is_told_has_a_defined_diagnosis(records, has_people) -> None:
     telemetry = [*(PEOPLE if has_people else ()), *records]

@@ -240,7 +240,7 @@ STATES = st.tuples(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(STATES, max_size=20), st.randoms(use_true_random=False), st.integers(1, 10**9))
 def test_any_order_gives_the_same_and_time_shifts_them_alone(states, chance, by):
     told = [raised(name, second, value, connection_key=key) for second, name, value, key in states]

@@ -111,7 +111,7 @@ CONNECTED = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(TOLD, max_size=5) | st.lists(CONNECTED, max_size=5), st.randoms(use_true_random=False))
 def test_order_and_repetition_decide_nothing(told, random):
     shuffled = random.choices(told, k=len(told)) + told if told else []

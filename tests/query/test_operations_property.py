@@ -22,8 +22,6 @@ async def stored(filled: Inspector) -> Material:
 @settings(
     max_examples=150,
     deadline=None,
-    derandomize=True,
-    database=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )

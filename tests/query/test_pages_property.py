@@ -80,8 +80,6 @@ LISTS = {
 @settings(
     max_examples=25,
     deadline=None,
-    derandomize=True,
-    database=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

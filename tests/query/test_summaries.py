@@ -214,8 +214,6 @@ async def test_saved_calls_and_live_ones_are_kept_apart(large: Inspector, pool: 
 @settings(
     max_examples=60,
     deadline=None,
-    derandomize=True,
-    database=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )

@@ -50,7 +50,7 @@ def check(rules: list[dict[str, Any]], platform: Platform) -> None:
     check_against_rules(rules, platform)
 
 
-@settings(max_examples=400, derandomize=True, database=None, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(rules=RULES, platform=st.sampled_from(list(Platform)))
 def test_what_is_refused_is_wrong_and_nothing_else(rules: list[dict[str, Any]], platform: Platform) -> None:
     if is_wrong(rules, platform):

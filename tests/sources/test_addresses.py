@@ -50,13 +50,13 @@ def test_it_is_learned_from_statistics(report, address):
     assert of_reports({"a": {"type": "codec"}, "b": report}) == (ip_address(address) if address else None)
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None)
 @given(st.ip_addresses().filter(lambda address: address.is_global and not address.is_multicast))
 def test_it_is_found_in_words(address):
     assert in_text(f"name=Ada;ip={address};room=5 at 12:30") == address
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None)
 @given(st.text())
 def test_any_words_hold_an_address_or_none(text):
     assert in_text(text) is None or public(str(in_text(text))) is not None

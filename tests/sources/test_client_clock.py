@@ -203,7 +203,7 @@ def test_polling_twice_in_a_row_is_not_worth_a_word():
     assert (clock.stalled, words(clock.page, clock)) == (0, "")
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_repetitions_anywhere_change_nothing(data):
     plain = every(2, 12, told=data.draw(st.sampled_from([0.0, NAP])))
@@ -262,7 +262,7 @@ def test_readings_go_on_where_a_clock_is_set(times, moved, back):
     assert continuous(times) == (moved, back)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.floats(0, 100 * YEAR), max_size=20))
 def test_continuous_readings_never_go_back_by_a_step(times):
     moved, _ = continuous(times)

@@ -84,13 +84,13 @@ def test_no_more_is_held_than_statistics_may_take(monkeypatch):
     assert handed == [0, 0, 3, 1]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.floats(-AT / 2, 20 * YEAR), st.none() | st.floats(0, HOUR)), max_size=30))
 def test_every_entry_is_handed_on_once_and_in_order(entries):
     handed_on(*entries)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(0, MINUTE), min_size=4, max_size=20), st.floats(2 * DAY, 20 * YEAR), st.booleans(), st.data())
 def test_wherever_a_clock_is_set_the_span_stays_as_it_was(steps, change, is_back, data):
     times = [sum(steps[:number]) for number in range(len(steps))]

@@ -30,7 +30,7 @@ def shift(times):
 OFFSETS = st.one_of(st.floats(5 * MINUTE, 20 * YEAR), st.floats(-20 * YEAR, -5 * MINUTE))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None)
 @given(OFFSETS, st.sampled_from([CREDENTIALS, 7 * DAY]))
 def test_any_offset_is_found_where_server_and_credentials_agree(off, lifetime):
     found, told = shift(server_times(off, lifetime=lifetime))
@@ -38,7 +38,7 @@ def test_any_offset_is_found_where_server_and_credentials_agree(off, lifetime):
     assert ("ahead of" if off > 0 else "behind") in told
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None)
 @given(st.one_of(st.floats(40 * DAY, 20 * YEAR), st.floats(-20 * YEAR, -40 * DAY)), st.booleans())
 def test_credentials_alone_tell_a_great_offset_roughly(off, is_restamped):
     found, told = shift(server_times(off, info=is_restamped, restamped=30 * YEAR))
@@ -46,7 +46,7 @@ def test_credentials_alone_tell_a_great_offset_roughly(off, is_restamped):
     assert "about" in told
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None)
 @given(st.floats(-59 * SECOND, 59 * SECOND), st.floats(0, 3 * HOUR), st.booleans(), st.booleans())
 def test_what_is_within_tolerance_stands(off, waited, credentials, identity):
     assert shift(server_times(off, waited=waited, credentials=credentials, identity=identity)) == (0, "")

@@ -108,7 +108,7 @@ def messages(records, kind=DataWarningKind.CLOCK_REPAIRED):
 OFFSETS = st.one_of(st.integers(5 * MINUTE, 20 * YEAR), st.integers(-20 * YEAR, -5 * MINUTE))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(OFFSETS)
 def test_a_client_whose_clock_is_wrong_tells_the_same(offset):
     records = call(page=lambda at: at + offset, statistics=lambda at: at + offset).read()
@@ -283,7 +283,7 @@ def test_events_and_statistics_go_on_when_the_clock_is_set_back():
 # Repeated results.
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(1, 400)), max_size=12))
 def test_repeated_results_change_nothing(repetitions):
     plain, client = call(), Client()
@@ -330,7 +330,7 @@ def test_reports_that_stand_still_inside_of_new_results_are_no_silence():
 # Counters that begin again.
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None)
 @given(st.sets(st.sampled_from(range(3, 13, 3)), min_size=1), st.integers(0, 1))
 def test_counters_that_begin_again_leave_out_that_interval_alone(resets, first):
     client, since = Client(), 0
