@@ -353,7 +353,7 @@ ODD = st.one_of(
 )
 
 
-@settings(max_examples=60, **EXAMPLES)
+@settings(max_examples=40, **EXAMPLES)
 @given(told=st.lists(ODD, min_size=25, max_size=40), seed=st.integers(0, 2**32))
 async def test_odd_telemetry_may_come_in_any_order_in_any_pieces(shared, told, seed):
     # Without any instant, a call is as old as its telemetry, which came to the two projects at different times.
