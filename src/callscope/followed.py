@@ -44,21 +44,20 @@ class FollowedCalls:
         self._connection = connection
         self._held: OrderedDict[Call, Held] = OrderedDict()
         self._looked_at = 0.0
-        self._waiting: dict[Call, float] = {}
+        self._next_due = inf
 
-    @property
     def due_in(self) -> float:
-        """Seconds until a call with changes may be brought up to date that was not due yet; endless without such."""
-        return min(self._waiting.values(), default=inf) - time.monotonic()
+        """Seconds until one of the calls is due that were not since this was asked last; endless without such."""
+        due, self._next_due = self._next_due, inf
+        return due - time.monotonic()
 
     async def settle(self, _: asyncpg.Connection, project_id: int, call_key: int) -> bool:
         """Settle one call; False where nothing changed, it is not due, or another process is at it."""
         call = (project_id, call_key)
         held = self._held.get(call)
         if held is not None and time.monotonic() < held.due_at:
-            self._waiting[call] = held.due_at
+            self._next_due = min(self._next_due, held.due_at)
             return False
-        self._waiting.pop(call, None)
         return await self._settled(call, held)
 
     async def rest(self) -> None:
@@ -115,7 +114,6 @@ class FollowedCalls:
             await self._release(next(iter(self._held)))
 
     async def _release(self, call: Call) -> None:
-        self._waiting.pop(call, None)
         if self._held.pop(call, None) is not None and not self._connection.is_closed():
             await self._connection.fetchval(RELEASE, _lock(call))
 

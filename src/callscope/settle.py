@@ -112,7 +112,7 @@ class Settler:
                     while True:
                         await settle_pending(connection, settle=followed.settle)
                         await followed.rest()
-                        await self._wait(changed, min(followed.due_in, self.INTERVAL_SECONDS))
+                        await self._wait(changed, min(followed.due_in(), self.INTERVAL_SECONDS))
                 finally:
                     await connection.close(timeout=1)
             except LOST as error:
